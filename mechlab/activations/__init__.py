@@ -1,0 +1,1 @@
+"""Tokens in, rows at a site out: capture, shuffling, shards."""

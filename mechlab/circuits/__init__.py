@@ -1,0 +1,1 @@
+"""Claims of cause: what in a model brings about what."""

@@ -1,0 +1,1 @@
+"""Descriptions of a model that need no dictionary."""

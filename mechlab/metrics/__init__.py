@@ -1,0 +1,1 @@
+"""Scores of a dictionary, each with its interval and its null predictors."""

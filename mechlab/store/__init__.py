@@ -1,0 +1,1 @@
+"""What survives the process: runs on disk, written whole or not at all, verified when read."""

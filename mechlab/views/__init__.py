@@ -1,0 +1,1 @@
+"""For eyes: terminal, figures and pages. Computes nothing."""
