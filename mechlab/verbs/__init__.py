@@ -1,1 +1,18 @@
-"""The commands, one file each: a config and a run that reads top to bottom."""
+"""The commands, one file each: a config and a run that reads top to bottom.
+
+A verb's module imports only `core` at its top and the rooms inside `run`, so that `--help` never waits for torch.
+"""
+
+from mechlab.core.registry import Registry
+
+VERBS = Registry(
+    "verb",
+    {
+        "demo": "mechlab.verbs.demo:VERB",
+        "models": "mechlab.verbs.models:VERB",
+        "train": "mechlab.verbs.train:VERB",
+        "evaluate": "mechlab.verbs.evaluate:VERB",
+        "show": "mechlab.verbs.show:VERB",
+        "runs": "mechlab.verbs.runs:VERB",
+    },
+)

@@ -1,0 +1,51 @@
+"""What a verb hands back: one object for programs, tables and lines for people."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from mechlab.core.config import Config
+from mechlab.core.progress import Progress
+from mechlab.core.registry import Registry
+from mechlab.views.table import Table
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a verb: `data` goes to stdout under --json; tables and lines are for the terminal.
+
+    `exit_code` is 0 unless the verb ran well and its answer is a failure, as when verification finds a changed file.
+    """
+
+    data: dict[str, Any]
+    tables: tuple[Table, ...] = ()
+    lines: tuple[str, ...] = field(default=())
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command: its config, whose fields are its options, and the function that does it.
+
+    With `kinds`, the command is followed by a kind (`train topk`): the kind's `Config` fields become options too and are
+    handed over under `kind_key`.
+    """
+
+    config: type[Config]
+    run: Callable[[Any, Progress], Outcome]
+    kinds: Registry | None = None
+    kind_key: str = ""
+
+    @property
+    def help(self) -> str:
+        """Return what `--help` says: the docstring of the verb's function."""
+        return inspect.getdoc(self.run) or ""
+
+
+class Positional:
+    """Mark of a config field that the command line takes by position, not by option."""
+
+
+Argument = Annotated[str, Positional()]
+Arguments = Annotated[tuple[str, ...], Positional()]
