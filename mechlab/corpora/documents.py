@@ -1,13 +1,11 @@
-"""A document: text, and what is known to be true of stretches of it."""
+"""A document: one text with what is known about it; a corpus: a named stream of documents."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Characters [start, end) of a text carry one value of one label, for example emotion=joy."""
+class Span(NamedTuple):
+    """A stretch of characters `text[start:end]` for which the label called `name` has the class `value`."""
 
     start: int
     end: int
@@ -15,22 +13,40 @@ class Span:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One text with its labelled spans; a corpus without ground truth leaves the labels empty."""
+class Document(NamedTuple):
+    """One text, its labels, and its price where the corpus knows it.
+
+    Attributes:
+        text: the whole text.
+        labels: known causes; spans of one label never overlap.
+        nll_nats: minus the log probability of the whole text, its end included, or None where nobody knows it.
+        surprisals: (character position, nats) of each random choice, placed at the word that shows it; sums to `nll_nats`.
+    """
 
     text: str
     labels: tuple[Span, ...] = ()
+    nll_nats: float | None = None
+    surprisals: tuple[tuple[int, float], ...] = ()
 
 
-@runtime_checkable
 class Corpus(Protocol):
-    """Documents in a fixed order, the same on every pass, with a fingerprint of what determines them."""
+    """A named stream of documents; the same fingerprint means the same documents in the same order."""
 
-    name: str
-    fingerprint: str
-    label_names: Mapping[str, tuple[str, ...]]
+    @property
+    def name(self) -> str:
+        """Return the corpus's name."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the hash of everything that determines the documents."""
+        ...
+
+    @property
+    def label_names(self) -> dict[str, tuple[str, ...]]:
+        """Return the classes of each label; empty where nothing is labelled."""
+        ...
 
     def documents(self) -> Iterator[Document]:
-        """Yield the documents from the first one; an endless generator is a corpus too."""
+        """Return the documents from the first on; the stream may be endless."""
         ...
