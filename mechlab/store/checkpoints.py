@@ -1,0 +1,105 @@
+"""Checkpoints: the state of work in progress, one folder per step, each written whole and checked when read."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mechlab.core.config import digest
+from mechlab.core.errors import ArtifactError
+from mechlab.store.checksums import sha256_of
+from mechlab.store.disk import explained, read_json, sync, write_json
+from mechlab.store.tensors import read_tensors, write_tensors
+
+TENSORS_NAME = "tensors.safetensors"
+STATE_NAME = "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Work after `step` steps: tensors, plain numbers, and how long the log of metrics was, in bytes."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    numbers: dict[str, Any] = field(default_factory=dict)
+    log_bytes: int = 0
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
+    """Write a checkpoint below `folder` and delete all but the newest `keep`; return its place.
+
+    Raises:
+        UsageError: the disk is full or refuses the write; older checkpoints are untouched.
+    """
+    place = folder / f"step-{checkpoint.step:08d}"
+    temporary = folder / f".{place.name}.tmp"
+    with explained(place):
+        _remove(temporary)
+        try:
+            write_tensors(temporary / TENSORS_NAME, checkpoint.tensors)
+            write_json(temporary / STATE_NAME, _state(checkpoint, sha256_of(temporary / TENSORS_NAME)))
+            _remove(place)
+            temporary.replace(place)
+        except BaseException:
+            _remove(temporary)
+            raise
+        sync(folder)
+        prune(folder, keep)
+    return place
+
+
+def latest_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the newest checkpoint below `folder`, None if there is none.
+
+    Raises:
+        ArtifactError: the newest is damaged; it is never passed over in silence, the message says how to.
+    """
+    places = checkpoint_places(folder)
+    return _read(places[-1]) if places else None
+
+
+def checkpoint_places(folder: Path) -> list[Path]:
+    """Return the folders of whole checkpoints, the oldest first."""
+    return sorted(folder.glob("step-*"), key=lambda place: (len(place.name), place.name))
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints."""
+    places = checkpoint_places(folder)
+    for place in places[: max(0, len(places) - keep)]:
+        _remove(place)
+
+
+def _state(checkpoint: Checkpoint, tensors_sha256: str) -> dict[str, Any]:
+    state = {
+        "step": checkpoint.step,
+        "numbers": checkpoint.numbers,
+        "log_bytes": checkpoint.log_bytes,
+        "tensors_sha256": tensors_sha256,
+    }
+    return {**state, "seal": digest(state)}
+
+
+def _read(place: Path) -> Checkpoint:
+    try:
+        return _checked(place)
+    except ArtifactError as error:
+        remedy = f"{error} Delete that folder to resume from the checkpoint before it."
+        raise ArtifactError("checkpoint is damaged", value=str(place), remedy=remedy) from None
+
+
+def _checked(place: Path) -> Checkpoint:
+    state = read_json(place / STATE_NAME, STATE_NAME)
+    if state.pop("seal", None) != digest(state):
+        raise ArtifactError(f"{STATE_NAME} was changed.")
+    tensors = read_tensors(place / TENSORS_NAME)
+    if sha256_of(place / TENSORS_NAME) != state.pop("tensors_sha256"):
+        raise ArtifactError(f"{TENSORS_NAME} was changed.")
+    return Checkpoint(tensors=tensors, **state)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
