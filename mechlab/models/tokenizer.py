@@ -1,0 +1,111 @@
+"""Text to tokens and back: the one tokenizer interface, and its wrapper around a Hugging Face tokenizer."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+from mechlab.core.config import canonical_json
+
+
+class Tokenizer(Protocol):
+    """What we ask of a tokenizer. Special tokens are never added unasked."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that determines the tokens of a text."""
+        ...
+
+    @property
+    def bos_id(self) -> int | None:
+        """The token that opens a document, if there is one."""
+        ...
+
+    @property
+    def eos_id(self) -> int | None:
+        """The token that ends a document, if there is one."""
+        ...
+
+    @property
+    def pad_id(self) -> int | None:
+        """The padding token, if there is one."""
+        ...
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Tokens that stand for no text."""
+        ...
+
+    @property
+    def d_vocab(self) -> int:
+        """Number of tokens the tokenizer knows."""
+        ...
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the tokens of a text, and for each the characters [start, end) it covers."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of the tokens, special ones included."""
+        ...
+
+    def token_string(self, token_id: int) -> str:
+        """Return one token as it reads inside a text, leading space included."""
+        ...
+
+
+class HuggingFaceTokenizer:
+    """A `Tokenizer` on a fast Hugging Face tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.wrapped = tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tokenizer's own serialization and its special tokens."""
+        special = {"bos": self.bos_id, "eos": self.eos_id, "pad": self.pad_id, "special": sorted(self.special_ids)}
+        text = self.wrapped.backend_tokenizer.to_str() + canonical_json(special)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def bos_id(self) -> int | None:
+        """The token that opens a document, if there is one."""
+        return self.wrapped.bos_token_id
+
+    @property
+    def eos_id(self) -> int | None:
+        """The token that ends a document, if there is one."""
+        return self.wrapped.eos_token_id
+
+    @property
+    def pad_id(self) -> int | None:
+        """The padding token, if there is one."""
+        return self.wrapped.pad_token_id
+
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Tokens that stand for no text."""
+        return frozenset(self.wrapped.all_special_ids)
+
+    @cached_property
+    def d_vocab(self) -> int:
+        """Number of tokens, added ones included."""
+        return len(self.wrapped)
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the tokens of a text, and for each the characters [start, end) it covers."""
+        encoding = self.wrapped.backend_tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of the tokens, special ones included."""
+        return self.wrapped.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def token_string(self, token_id: int) -> str:
+        """Return one token as it reads inside a text, leading space included."""
+        piece = self.wrapped.convert_ids_to_tokens(token_id) or ""
+        if byte := re.fullmatch(r"<0x([0-9A-F]{2})>", piece):
+            return bytes([int(byte[1], 16)]).decode(errors="replace")
+        # Decoding a lone sentencepiece drops its leading space, so the space mark is read off the piece itself.
+        return piece.replace("▁", " ") if "▁" in piece else self.decode([token_id])
