@@ -1,7 +1,7 @@
 """A document: one text with what is known about it; a corpus: a named stream of documents."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Span(NamedTuple):
@@ -29,6 +29,7 @@ class Document(NamedTuple):
     surprisals: tuple[tuple[int, float], ...] = ()
 
 
+@runtime_checkable
 class Corpus(Protocol):
     """A named stream of documents; the same fingerprint means the same documents in the same order."""
 
