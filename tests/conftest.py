@@ -7,7 +7,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from jaxtyping import install_import_hook
 
-install_import_hook("mechlab", "beartype.beartype")
+install_import_hook("mechlab", "typechecker.check")
 
 import torch  # noqa: E402
 
