@@ -4,11 +4,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mechlab.core.config import canonical_json
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What we ask of a tokenizer. Special tokens are never added unasked."""
 
@@ -33,6 +34,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def unk_id(self) -> int | None:
+        """The token for text outside the vocabulary, if there is one."""
+        ...
+
+    @property
     def special_ids(self) -> frozenset[int]:
         """Tokens that stand for no text."""
         ...
@@ -44,6 +50,10 @@ class Tokenizer(Protocol):
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the tokens of a text, and for each the characters [start, end) it covers."""
+        ...
+
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Return the same for each of many texts, faster than one by one."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -83,6 +93,11 @@ class HuggingFaceTokenizer:
         """The padding token, if there is one."""
         return self.wrapped.pad_token_id
 
+    @property
+    def unk_id(self) -> int | None:
+        """The token for text outside the vocabulary, if there is one."""
+        return self.wrapped.unk_token_id
+
     @cached_property
     def special_ids(self) -> frozenset[int]:
         """Tokens that stand for no text."""
@@ -97,6 +112,11 @@ class HuggingFaceTokenizer:
         """Return the tokens of a text, and for each the characters [start, end) it covers."""
         encoding = self.wrapped.backend_tokenizer.encode(text, add_special_tokens=False)
         return encoding.ids, encoding.offsets
+
+    def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Return the same for each of many texts, faster than one by one."""
+        encodings = self.wrapped.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the tokens, special ones included."""
