@@ -20,7 +20,8 @@ class Document(NamedTuple):
         text: the whole text.
         labels: known causes; spans of one label never overlap.
         nll_nats: minus the log probability of the whole text, its end included, or None where nobody knows it.
-        surprisals: (character position, nats) of each random choice, placed at the word that shows it; sums to `nll_nats`.
+        surprisals: (character position, nats) of each random choice, placed at the word that shows it; they sum to
+            `nll_nats`.
     """
 
     text: str
