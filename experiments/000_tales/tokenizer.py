@@ -1,4 +1,4 @@
-"""A word-level tokenizer for the tales: one token per word, half year or punctuation mark; text comes back as it was."""
+"""A word-level tokenizer for the tales: a token per word, half year or punctuation mark; text comes back as it was."""
 
 from collections.abc import Sequence
 

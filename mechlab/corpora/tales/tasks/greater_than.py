@@ -27,7 +27,7 @@ def tell(story: Story) -> None:
     century = writer.choose(CENTURIES)
     start = writer.choose(STARTS)
     later = TWO_DIGITS[int(start) + 1 :]
-    question = Question(later, TWO_DIGITS[: int(start) + 1], {"century": century, "start": start})
+    question = Question(later, TWO_DIGITS[2 : int(start) + 1], {"century": century, "start": start})
     answer = Marked(writer.choose(later), (("role", "answer"),), question)
     years = {"century": century, "start": Marked(start, (("role", "year_start"),)), "again": century, "answer": answer}
     writer.fill(template, {"event": event, **years})
