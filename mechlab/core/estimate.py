@@ -1,5 +1,9 @@
 """An estimate: a number never stands without its count and its interval."""
 
+from typing import Self
+
+from pydantic import Field, model_validator
+
 from mechlab.core.config import Config
 
 
@@ -9,8 +13,14 @@ class Estimate(Config):
     value: float
     low: float
     high: float
-    n: int
+    n: int = Field(ge=0)
     unit: str = ""
+
+    @model_validator(mode="after")
+    def _is_interval(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"an interval runs upwards, not from {self.low:g} to {self.high:g}")
+        return self
 
     def __str__(self) -> str:
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] {self.unit}".rstrip() + f" (n={self.n})"

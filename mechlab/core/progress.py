@@ -46,4 +46,4 @@ class SilentProgress:
         """Ignore the line."""
 
 
-SILENT = SilentProgress()
+SILENT: Progress = SilentProgress()

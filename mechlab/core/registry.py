@@ -29,6 +29,12 @@ class Registry(Mapping[str, Any]):
         module, _, attribute = self._places[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the kind called `key`, or the default if there is none."""
+        if key not in self:
+            return default
+        return self[key]
+
     def __contains__(self, name: object) -> bool:
         return name in self._places
 

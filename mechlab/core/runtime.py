@@ -1,21 +1,25 @@
-"""The machine: which device a run uses, and how many threads."""
+"""The machine: which device a run uses."""
 
 import torch
 
 from mechlab.core.errors import UsageError
 
+DEVICE_TYPES = ("cpu", "cuda", "mps")
+
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; `auto` takes an accelerator if there is one.
+    """Return the device for `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; `auto` takes CUDA if it is there, else the CPU.
 
     Raises:
         UsageError: the device does not exist on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.partition(":")[0] not in DEVICE_TYPES:
+        raise UsageError("unknown device", value=name, remedy="Use cpu, cuda, cuda:N, mps or auto.")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
-        raise UsageError("device is not on this machine", value=name, remedy="Use cpu, cuda, mps or auto.") from None
+        raise UsageError("device is not on this machine", value=name, remedy="Use cpu or auto.") from None
     return device
