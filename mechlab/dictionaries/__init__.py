@@ -1,1 +1,13 @@
 """Vectors to codes and back: sparse dictionaries as maths on tensors, knowing no model."""
+
+from mechlab.core.registry import Registry
+
+KINDS = Registry(
+    "dictionary kind",
+    {
+        "relu": "mechlab.dictionaries.relu:ReluDictionary",
+        "topk": "mechlab.dictionaries.topk:TopKDictionary",
+        "batchtopk": "mechlab.dictionaries.batchtopk:BatchTopKDictionary",
+        "jumprelu": "mechlab.dictionaries.jumprelu:JumpReluDictionary",
+    },
+)

@@ -1,0 +1,197 @@
+"""A sparse dictionary: parameters, the maps between vectors and codes, and the loss that trains them."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import PositiveFloat, PositiveInt, field_validator
+from torch import Tensor
+
+from mechlab.core.config import Config
+from mechlab.core.randomness import torch_generator
+from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.centred_linear import centred_linear
+
+
+class DictionaryConfig(Config):
+    """Sizes every kind has.
+
+    `d_out` is the width of the target; None means the target is the input (an autoencoder). `apply_b_dec_to_input`
+    subtracts `b_dec` before encoding; None means: where the target is the input. `decoder_init_norm` is the initial
+    norm of each feature's direction; None leaves the Kaiming draw as it is.
+    """
+
+    d_in: PositiveInt
+    d_sae: PositiveInt
+    d_out: PositiveInt | None = None
+    apply_b_dec_to_input: bool | None = None
+    decoder_init_norm: PositiveFloat | None = 0.1
+
+    @field_validator("apply_b_dec_to_input")
+    @classmethod
+    def _only_an_autoencoder_is_centred(cls, value: bool | None, info: Any) -> bool | None:
+        if value and info.data.get("d_out") is not None:
+            raise ValueError("b_dec lives in the target's space; with d_out leave apply_b_dec_to_input out")
+        return value
+
+    @property
+    def width_out(self) -> int:
+        """Width of the target."""
+        return self.d_in if self.d_out is None else self.d_out
+
+    @property
+    def centred(self) -> bool:
+        """Whether `b_dec` is subtracted from the input."""
+        return self.d_out is None if self.apply_b_dec_to_input is None else self.apply_b_dec_to_input
+
+
+ConfigT = TypeVar("ConfigT", bound=DictionaryConfig)
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a loss may know of the training so far: the step's number and the features that are dead by now."""
+
+    step: int
+    dead: Bool[Tensor, "d_sae"]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One batch's loss and what the training loop counts.
+
+    `total` is the sum of `parts`; `l0` is the mean number of codes above zero; `observed` carries what the kind's
+    `after_step` needs.
+    """
+
+    parts: dict[str, Float[Tensor, ""]]
+    reconstruction: Float[Tensor, "batch d_out"]
+    fired: Bool[Tensor, "d_sae"]
+    l0: Float[Tensor, ""]
+    observed: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """The loss that is minimised."""
+        return torch.stack(list(self.parts.values())).sum()
+
+
+class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
+    """Features of one site: `encode` gives codes, `decode` sums feature directions weighted by codes, plus `b_dec`.
+
+    The encoder is stored one row per feature (`encoder [d_sae, d_in]`), so that a step which touches few features
+    reads whole rows; `W_enc` is its transposed view.
+    """
+
+    kind: ClassVar[str]
+    Config: ClassVar[type[DictionaryConfig]]
+    saelens_architectures: ClassVar[tuple[str, ...]]
+    estimated_gradients: ClassVar[frozenset[str]] = frozenset()
+    """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
+
+    def __init__(self, config: ConfigT, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        draw = torch_generator(seed, "dictionary")
+        self.W_dec = torch.nn.Parameter(_random_rows(config.d_sae, config.width_out, config.decoder_init_norm, draw))
+        tied = config.d_out is None
+        encoder = (
+            self.W_dec.detach().clone()
+            if tied
+            else _random_rows(config.d_sae, config.d_in, config.decoder_init_norm, draw)
+        )
+        self.encoder = torch.nn.Parameter(encoder)
+        self.b_enc = torch.nn.Parameter(torch.zeros(config.d_sae))
+        self.b_dec = torch.nn.Parameter(torch.zeros(config.width_out))
+
+    @property
+    def W_enc(self) -> Float[Tensor, "d_in d_sae"]:
+        """The encoder as the field writes it: one column per feature (a view)."""
+        return self.encoder.T
+
+    def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
+        """Return the codes of each vector, zero where a feature is off."""
+        rows = x.reshape(-1, self.config.d_in)
+        return self.activate(self.pre_activations(rows)).reshape(*x.shape[:-1], self.config.d_sae)
+
+    def decode(self, codes: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_out"]:
+        """Return the reconstruction that codes stand for."""
+        return codes @ self.W_dec + self.b_dec
+
+    def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
+        """Return the reconstruction of each vector (of its target, where the dictionary has one)."""
+        return self.decode(self.encode(x))
+
+    @abstractmethod
+    def activate(self, pre: Codes) -> Codes:
+        """Return the codes of pre-activations, row by row, as used after training."""
+
+    @abstractmethod
+    def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+        """Return the loss of one batch; changes nothing."""
+
+    def after_step(self, losses: Losses) -> None:
+        """Update what is learned without a gradient, once the parameters have been updated."""
+
+    def pre_activations(self, x: Inputs) -> Codes:
+        """Return the linear part of the encoder."""
+        return centred_linear(x, self.encoder, self.b_enc, self.centre)
+
+    @property
+    def centre(self) -> Float[Tensor, "d_in"] | None:
+        """What is subtracted from the input before encoding, if anything."""
+        return self.b_dec if self.config.centred else None
+
+    def decoder_norms(self) -> Float[Tensor, "d_sae"]:
+        """Return the norm of each feature's direction."""
+        return self.W_dec.norm(dim=-1)
+
+    @torch.no_grad()
+    def fold_scales(self, input_scale: float, target_scale: float) -> None:
+        """Make a dictionary trained on `input_scale * x` and `target_scale * y` take `x` and give `y`."""
+        self.encoder.mul_(input_scale)
+        self.W_dec.div_(target_scale)
+        self.b_dec.div_(target_scale)
+
+    @torch.no_grad()
+    def fold_decoder_norms(self) -> None:
+        """Give every feature a unit direction and its norm to the encoder; what is computed stays the same."""
+        norms = self.decoder_norms().clamp(min=1e-8)
+        self.W_dec.div_(norms[:, None])
+        self.encoder.mul_(norms[:, None])
+        self.b_enc.mul_(norms)
+
+    @abstractmethod
+    def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return `architecture` with the config fields of SAELens's inference class, and its tensors."""
+
+    @torch.no_grad()
+    def load_saelens(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the parameters from SAELens's names and layout, in their dtype."""
+        named = {**tensors, "encoder": tensors["W_enc"].T}
+        for name, parameter in list(self.named_parameters()):
+            if parameter.shape != named[name].shape:
+                raise ValueError(f"{name} has shape {list(named[name].shape)}, not {list(parameter.shape)}")
+            value = named[name].detach().clone(memory_format=torch.contiguous_format)
+            setattr(self, name, torch.nn.Parameter(value))
+
+    def saelens_tensors(self) -> dict[str, Tensor]:
+        """Return the four tensors most kinds have, as SAELens names and lays them out."""
+        tensors = {"W_enc": self.W_enc, "b_enc": self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
+        return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+
+
+def mean_squared_error(
+    reconstruction: Float[Tensor, "batch d_out"], targets: Float[Tensor, "batch d_out"]
+) -> Float[Tensor, ""]:
+    """Return the squared distance to the target, summed over its width and averaged over the batch."""
+    return (reconstruction - targets).square().sum(-1).mean()
+
+
+def _random_rows(n: int, width: int, norm: float | None, draw: torch.Generator) -> Float[Tensor, "n width"]:
+    rows = torch.empty(n, width).uniform_(-1.0, 1.0, generator=draw) * math.sqrt(6.0 / width)
+    return rows if norm is None else rows * (norm / rows.norm(dim=-1, keepdim=True))

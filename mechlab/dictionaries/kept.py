@@ -1,0 +1,80 @@
+"""What TopK-like kinds share: only the kept codes of a batch enter the loss and its gradient.
+
+1. Compute all pre-activations without a gradient; measure each by what it would contribute.
+2. The kind says which are kept (`keep`); their positive parts are the codes.
+3. Reconstruct from the kept codes alone and take the squared error.
+4. Where features are dead, add the auxiliary loss that revives them.
+"""
+
+from abc import abstractmethod
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from pydantic import NonNegativeFloat
+from torch import Tensor
+
+from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
+from mechlab.dictionaries.revival import auxiliary_loss
+from mechlab.dictionaries.sparse import Kept, Read, decode_kept, encode_kept
+
+
+class KeptConfig(DictionaryConfig):
+    """The weight of the auxiliary loss, and whether a code is measured in units of a unit direction."""
+
+    aux_loss_coefficient: NonNegativeFloat = 1.0
+    rescale_acts_by_decoder_norm: bool = True
+
+
+KeptConfigT = TypeVar("KeptConfigT", bound=KeptConfig)
+
+
+class KeptDictionary(Dictionary[KeptConfigT]):
+    """A dictionary that trains on the kept codes only.
+
+    With `rescale_acts_by_decoder_norm` the decoder's norms decide which codes are kept and cancel everywhere else, in
+    value and in gradient; so they enter the choice alone.
+    """
+
+    @abstractmethod
+    def keep(self, contributions: Codes) -> Kept:
+        """Return which codes of a training batch are kept."""
+
+    def decode(self, codes: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_out"]:
+        """Return the reconstruction that codes stand for."""
+        return super().decode(codes / self.decoder_norms() if self.config.rescale_acts_by_decoder_norm else codes)
+
+    def contributions(self, pre: Codes) -> Codes:
+        """Return pre-activations in the units in which codes are compared."""
+        return pre * self.decoder_norms() if self.config.rescale_acts_by_decoder_norm else pre
+
+    def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+        """Return squared error plus the auxiliary loss of dead features."""
+        with torch.no_grad():
+            contributions = self.contributions(self.pre_activations(inputs))
+            kept = self.keep(contributions)
+            compared = kept.gather(contributions)
+            del contributions
+            centred = inputs if self.centre is None else inputs - self.centre
+            read = Read(self._in_own_units(compared, kept), centred, kept)
+        values = encode_kept(self.encoder, self.b_enc, self.centre, read).relu()
+        reconstruction = decode_kept(values, self.W_dec, kept) + self.b_dec
+        parts = {"mse": mean_squared_error(reconstruction, targets)}
+        if self.config.aux_loss_coefficient > 0:
+            left_over = (targets - reconstruction).detach()
+            rescale = self.config.rescale_acts_by_decoder_norm
+            auxiliary = auxiliary_loss(self, inputs, left_over, context.dead, rescale)
+            parts["aux"] = self.config.aux_loss_coefficient * auxiliary
+        fired, l0 = kept.fired(values.detach())
+        return Losses(parts, reconstruction, fired, l0, {"compared": compared})
+
+    def fold_decoder_norms(self) -> None:
+        """Fold the norms into the encoder where the choice of codes does not depend on them."""
+        if self.config.rescale_acts_by_decoder_norm:
+            super().fold_decoder_norms()
+
+    def _in_own_units(self, compared: Float[Tensor, "n_kept"], kept: Kept) -> Float[Tensor, "n_kept"]:
+        if not self.config.rescale_acts_by_decoder_norm:
+            return compared
+        return compared / self.decoder_norms()[kept.columns]

@@ -1,0 +1,51 @@
+"""ReLU dictionary with an L1 penalty on codes weighted by the norms of their directions."""
+
+from typing import Any
+
+import torch
+from pydantic import NonNegativeFloat, NonNegativeInt
+from torch import Tensor
+
+from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
+from mechlab.dictionaries.schedules import warmed_up
+
+
+class ReluConfig(DictionaryConfig):
+    """The penalty's weight, and over how many steps it grows linearly from zero."""
+
+    l1_coefficient: NonNegativeFloat = 1.0
+    l1_warm_up_steps: NonNegativeInt = 0
+
+
+class ReluDictionary(Dictionary[ReluConfig]):
+    """Codes are `relu((x - b_dec) @ W_enc + b_enc)`.
+
+    Source: Bricken et al. 2023, "Towards Monosemanticity"; the penalty weighted by decoder norms, which leaves the
+    norms free, is Anthropic's "Update on how we train SAEs" (April 2024).
+    """
+
+    kind = "relu"
+    Config = ReluConfig
+    saelens_architectures = ("standard", "transcoder")
+
+    def activate(self, pre: Codes) -> Codes:
+        """Return the positive part."""
+        return pre.relu()
+
+    def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+        """Return squared error plus the norm-weighted L1 penalty."""
+        codes = self.pre_activations(inputs).relu()
+        reconstruction = codes @ self.W_dec + self.b_dec
+        # Codes are not negative, so the penalty needs only their sums over the batch.
+        l1 = (codes.sum(0) @ self.decoder_norms()) / inputs.shape[0]
+        coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
+        parts = {"mse": mean_squared_error(reconstruction, targets), "l1": coefficient * l1}
+        with torch.no_grad():
+            on = codes > 0
+            return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
+
+    def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return a `standard` SAE, or a `transcoder` where the target is not the input."""
+        architecture = "standard" if self.config.d_out is None else "transcoder"
+        return {"architecture": architecture}, self.saelens_tensors()

@@ -1,0 +1,90 @@
+"""SAELens's folder as values: a dictionary to and from `cfg.json`'s mapping and the tensors beside it.
+
+Facts of the format (sae_lens 6.54): a flat config with seven fields every architecture has, a free-form `metadata`
+whose `sae_lens_version` must be at least 6, and tensors named `W_enc [d_in, d_sae]`, `b_enc`, `W_dec`, `b_dec`, ....
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from mechlab.core.config import build
+from mechlab.core.errors import ArtifactError
+from mechlab.dictionaries import KINDS
+from mechlab.dictionaries.dictionary import Dictionary
+
+FORMAT_VERSION = "6.54.12"
+RUN_TIME_NORMALISATIONS = ("layer_norm", "constant_norm_rescale", "covariance_whitening", "expected_average_only_in")
+
+
+def to_saelens(
+    dictionary: Dictionary, metadata: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the config and tensors that `sae_lens.SAE.load_from_disk` reads.
+
+    Args:
+        dictionary: trained on raw activations, or with its scales folded in.
+        metadata: what else is known, under SAELens's names (`model_name`, `hook_name`, `context_size`, ...).
+    """
+    own, tensors = dictionary.to_saelens()
+    config = dictionary.config
+    cfg: dict[str, Any] = {
+        "d_in": config.d_in,
+        "d_sae": config.d_sae,
+        "dtype": str(tensors["W_dec"].dtype).removeprefix("torch."),
+        "device": "cpu",
+        "apply_b_dec_to_input": config.centred,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        **own,
+    }
+    if config.d_out is not None:
+        cfg["d_out"] = config.d_out
+    details = {name: value for name, value in config.model_dump(mode="json").items() if name not in cfg}
+    cfg["metadata"] = {
+        "sae_lens_version": FORMAT_VERSION,
+        "sae_lens_training_version": None,
+        **(metadata or {}),
+        "training_architecture": dictionary.kind,
+        "training_architecture_details": details,
+    }
+    return cfg, {name: tensor.cpu() for name, tensor in tensors.items()}
+
+
+def from_saelens(cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Dictionary:
+    """Return the dictionary that a SAELens config and its tensors describe.
+
+    Raises:
+        ArtifactError: no kind reads this architecture, inputs are normalised at run time, or a tensor is missing or
+            of another shape.
+    """
+    kind = _kind_of(cfg)
+    normalisation = cfg.get("normalize_activations", "none")
+    if normalisation in RUN_TIME_NORMALISATIONS:
+        raise ArtifactError(
+            "this dictionary normalises its input at run time",
+            value=normalisation,
+            remedy="Only folders with normalize_activations: none can be read; fold it into the weights in SAELens.",
+        )
+    details = cfg.get("metadata", {}).get("training_architecture_details") or {}
+    known = {name: value for name, value in {**details, **cfg}.items() if name in kind.Config.model_fields}
+    dictionary = kind(build(kind.Config, known))
+    try:
+        dictionary.load_saelens(tensors)
+    except KeyError as error:
+        raise ArtifactError("a tensor is missing", value=error.args[0], remedy=f"It is a {kind.kind} folder.") from None
+    except ValueError as error:
+        raise ArtifactError("a tensor does not fit cfg.json", value=str(error)) from None
+    return dictionary
+
+
+def _kind_of(cfg: Mapping[str, Any]) -> type[Dictionary]:
+    architecture = cfg.get("architecture", "standard")
+    for kind in KINDS.values():
+        if architecture in kind.saelens_architectures:
+            return kind
+    known = sorted(name for kind in KINDS.values() for name in kind.saelens_architectures)
+    raise ArtifactError(
+        "no dictionary kind reads this architecture", value=architecture, remedy=f"Known: {', '.join(known)}."
+    )

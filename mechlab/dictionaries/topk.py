@@ -1,0 +1,55 @@
+"""TopK dictionary: each vector keeps its k largest codes."""
+
+from typing import Any
+
+import torch
+from pydantic import PositiveInt, field_validator
+from torch import Tensor
+
+from mechlab.core.shapes import Codes
+from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
+from mechlab.dictionaries.sparse import Kept
+
+
+class TopKConfig(KeptConfig):
+    """`k`: codes kept per vector."""
+
+    k: PositiveInt = 32
+
+    @field_validator("k")
+    @classmethod
+    def _k_fits(cls, value: int, info: Any) -> int:
+        if value > info.data.get("d_sae", value):
+            raise ValueError(f"k is at most d_sae = {info.data['d_sae']}")
+        return value
+
+
+class TopKDictionary(KeptDictionary[TopKConfig]):
+    """The k largest pre-activations of each vector are kept, then rectified.
+
+    Source: Gao et al. 2024, "Scaling and evaluating sparse autoencoders", section 2.3; ranking by code times decoder
+    norm is SAELens's `rescale_acts_by_decoder_norm`.
+    """
+
+    kind = "topk"
+    Config = TopKConfig
+    saelens_architectures = ("topk", "topk_transcoder")
+
+    def activate(self, pre: Codes) -> Codes:
+        """Return the k largest codes of each row, in units of a unit direction where codes are rescaled."""
+        best = self.contributions(pre).topk(self.config.k, dim=-1, sorted=False)
+        return torch.zeros_like(pre).scatter(-1, best.indices, best.values.relu())
+
+    def keep(self, contributions: Codes) -> Kept:
+        """Return the k largest of each row."""
+        best = contributions.topk(self.config.k, dim=-1, sorted=False)
+        return Kept.fixed(best.indices, self.config.d_sae)
+
+    def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return a `topk` SAE; `topk_transcoder`, which SAELens lacks, where the target is not the input."""
+        cfg = {
+            "architecture": "topk" if self.config.d_out is None else "topk_transcoder",
+            "k": self.config.k,
+            "rescale_acts_by_decoder_norm": self.config.rescale_acts_by_decoder_norm,
+        }
+        return cfg, self.saelens_tensors()

@@ -1,0 +1,51 @@
+"""What is read off the first batch, which is then trained on like any other: scales and the decoder bias."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.training.config import TrainConfig
+
+MEDIAN_ITERATIONS = 100
+MEDIAN_TOLERANCE = 1e-6
+
+
+def expected_norm_scale(rows: Float[Tensor, "batch width"]) -> float:
+    """Return the factor that brings the rows' mean norm to `sqrt(width)`; 1 if all rows are zero.
+
+    Source: Anthropic, "Update on how we train SAEs" (April 2024).
+    """
+    mean_norm = rows.float().norm(dim=-1).double().mean().item()
+    return math.sqrt(rows.shape[1]) / mean_norm if mean_norm > 0 else 1.0
+
+
+def scales(inputs: Tensor, targets: Tensor, config: TrainConfig) -> tuple[float, float]:
+    """Return the factors for inputs and targets."""
+    if config.normalization == "none":
+        return 1.0, 1.0
+    of_inputs = expected_norm_scale(inputs)
+    return of_inputs, of_inputs if targets is inputs else expected_norm_scale(targets)
+
+
+@torch.no_grad()
+def start_b_dec(dictionary: Dictionary, targets: Float[Tensor, "batch d_out"], config: TrainConfig) -> None:
+    """Set the decoder bias to the batch's centre, if asked."""
+    if config.b_dec_init == "mean":
+        dictionary.b_dec.copy_(targets.mean(0))
+    elif config.b_dec_init == "geometric_median":
+        dictionary.b_dec.copy_(geometric_median(targets))
+
+
+def geometric_median(rows: Float[Tensor, "batch width"]) -> Float[Tensor, "width"]:
+    """Return the point with the least sum of distances to the rows, by Weiszfeld's iteration."""
+    centre = rows.mean(0)
+    for _ in range(MEDIAN_ITERATIONS):
+        weights = 1.0 / (rows - centre).norm(dim=-1).clamp(min=1e-12)
+        moved = weights @ rows / weights.sum()
+        if (moved - centre).norm() <= MEDIAN_TOLERANCE * centre.norm():
+            return moved
+        centre = moved
+    return centre

@@ -1,0 +1,36 @@
+"""One line of the training log: what a step's batch says about the run."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechlab.dictionaries.dictionary import Losses
+from mechlab.training.run import TrainingRun
+
+
+def log_line(run: TrainingRun, losses: Losses, targets: Float[Tensor, "batch d_out"], lr: float) -> dict[str, float]:
+    """Return step, tokens, learning rate, loss and its parts, L0, explained variance and dead share after a step.
+
+    Loss, L0 and explained variance are those of the step's own batch before its update, in scaled units.
+    """
+    return {
+        "step": run.step,
+        "tokens": run.tokens,
+        "lr": lr,
+        "loss": losses.total.item(),
+        **{f"loss_{name}": part.item() for name, part in losses.parts.items()},
+        "l0": losses.l0.item(),
+        "explained_variance": explained_variance(losses.reconstruction, targets),
+        "dead_share": run.dead.float().mean().item(),
+    }
+
+
+@torch.no_grad()
+def explained_variance(reconstruction: Float[Tensor, "batch d_out"], targets: Float[Tensor, "batch d_out"]) -> float:
+    """Return 1 minus the squared error over the targets' squared distance from their batch mean; nan if that is 0."""
+    spread = (targets - targets.mean(0)).square().sum(dtype=torch.float64)
+    return (
+        (1 - (reconstruction - targets).square().sum(dtype=torch.float64) / spread).item()
+        if spread > 0
+        else float("nan")
+    )

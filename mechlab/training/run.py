@@ -1,0 +1,144 @@
+"""A training run in memory: a dictionary, its optimiser, its counters, and one step forward."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from mechlab.core.errors import UsageError
+from mechlab.dictionaries.dictionary import Dictionary, Losses, StepContext
+from mechlab.training.config import TrainConfig
+from mechlab.training.divergence import LossGuard
+from mechlab.training.first_batch import scales, start_b_dec
+from mechlab.training.schedule import learning_rate
+from mechlab.training.source import Batch, DataSource
+from mechlab.training.state import (
+    TrainingState,
+    optimizer_tensors,
+    prefixed,
+    restore_dictionary,
+    restore_optimizer,
+    unprefixed,
+)
+from mechlab.training.unit_decoder import normalise_decoder, project_decoder_gradient
+
+FUSED_DEVICES = ("cpu", "cuda")
+
+
+class TrainingRun:
+    """What changes while a dictionary trains."""
+
+    def __init__(self, dictionary: Dictionary, source: DataSource, config: TrainConfig) -> None:
+        self.dictionary, self.source, self.config = dictionary, source, config
+        device = dictionary.W_dec.device
+        self.optimizer = torch.optim.Adam(
+            dictionary.parameters(), lr=config.lr, betas=config.betas, fused=device.type in FUSED_DEVICES
+        )
+        self.step = 0
+        self.tokens = 0
+        self.input_scale: float | None = None
+        self.target_scale: float | None = None
+        self.tokens_since_fired = torch.zeros(dictionary.config.d_sae, dtype=torch.int64, device=device)
+        self.guard = LossGuard(config.explosion_factor)
+        self.last_checkpoint: int | None = None
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the coming step."""
+        return learning_rate(self.step, self.config)
+
+    @property
+    def dead(self) -> Tensor:
+        """Which features have not fired for longer than the window."""
+        return self.tokens_since_fired > self.config.dead_after_tokens
+
+    def next_batch(self) -> tuple[Tensor, Tensor]:
+        """Return the next scaled inputs and targets; the first ones set the scales and `b_dec`."""
+        inputs, targets = _pair(self._draw(), self.dictionary.W_dec)
+        if self.input_scale is None or self.target_scale is None:
+            self.input_scale, self.target_scale = scales(inputs, targets, self.config)
+            start_b_dec(self.dictionary, targets * self.target_scale, self.config)
+            if self.config.decoder == "unit":
+                normalise_decoder(self.dictionary)
+        scaled = inputs * self.input_scale
+        return scaled, scaled if targets is inputs else targets * self.target_scale
+
+    def advance(self, inputs: Tensor, targets: Tensor) -> Losses:
+        """Take one optimiser step and return its losses, computed before the update.
+
+        Raises:
+            TrainingDiverged: the loss is not finite or has exploded; parameters are as before the step.
+        """
+        losses = self.dictionary.loss(inputs, targets, StepContext(self.step, self.dead))
+        total = losses.total
+        self.guard.check_loss(total.item(), self)
+        total.backward()
+        if self.config.decoder == "unit":
+            project_decoder_gradient(self.dictionary)
+        norm = torch.nn.utils.clip_grad_norm_(self.dictionary.parameters(), self.config.grad_clip or math.inf)
+        self.guard.check_gradient(norm.item(), self)
+        self._update()
+        self.dictionary.after_step(losses)
+        self._count(losses, inputs.shape[0])
+        return losses
+
+    def finish(self) -> None:
+        """Fold scales and decoder norms into the weights: the dictionary now takes raw activations."""
+        self.dictionary.fold_scales(self.input_scale or 1.0, self.target_scale or 1.0)
+        self.dictionary.fold_decoder_norms()
+
+    def state(self) -> TrainingState:
+        """Return copies of everything that determines the rest of the run."""
+        tensors = {
+            **prefixed("dictionary", self.dictionary.state_dict()),
+            **prefixed("optimizer", optimizer_tensors(self.optimizer, self.dictionary)),
+            **prefixed("source", self.source.state()),
+            "tokens_since_fired": self.tokens_since_fired.clone(),
+        }
+        numbers = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "input_scale": self.input_scale or 1.0,
+            "target_scale": self.target_scale or 1.0,
+            "loss_level": self.guard.level or 0.0,
+        }
+        return TrainingState(tensors, numbers)
+
+    def restore(self, state: TrainingState) -> None:
+        """Continue where a stored run was."""
+        restore_dictionary(self.dictionary, state)
+        restore_optimizer(self.optimizer, self.dictionary, state)
+        self.source.restore(unprefixed("source", state.tensors))
+        self.tokens_since_fired.copy_(state.tensors["tokens_since_fired"])
+        self.step, self.tokens = int(state.numbers["step"]), int(state.numbers["tokens"])
+        self.input_scale, self.target_scale = state.numbers["input_scale"], state.numbers["target_scale"]
+        self.guard.level = state.numbers["loss_level"]
+        self.last_checkpoint = self.step
+
+    def _draw(self) -> Batch:
+        try:
+            return self.source.next()
+        except StopIteration:
+            remedy = f"{self.config.n_steps} steps were asked for; lower n_tokens or give more text."
+            raise UsageError("activations ran out", value=f"after {self.step} steps", remedy=remedy) from None
+
+    def _update(self) -> None:
+        self.optimizer.param_groups[0]["lr"] = self.lr
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.config.decoder == "unit":
+            normalise_decoder(self.dictionary)
+
+    def _count(self, losses: Losses, n_tokens: int) -> None:
+        self.tokens_since_fired += n_tokens
+        self.tokens_since_fired[losses.fired] = 0
+        self.tokens += n_tokens
+        self.step += 1
+
+
+def _pair(batch: Batch, like: Tensor) -> tuple[Tensor, Tensor]:
+    if isinstance(batch, Tensor):
+        rows = batch.to(like.device, like.dtype)
+        return rows, rows
+    inputs, targets = batch
+    return inputs.to(like.device, like.dtype), targets.to(like.device, like.dtype)
