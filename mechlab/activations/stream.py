@@ -1,0 +1,29 @@
+"""The activations of a model over token rows, as shuffled batches."""
+
+from pydantic import PositiveInt
+
+from mechlab.activations.capture import RowSource
+from mechlab.activations.mixing import MixConfig, MixedBatches
+from mechlab.corpora.rows import TokenRows
+from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import Site
+
+
+class StreamConfig(MixConfig):
+    """How activations are computed and mixed.
+
+    Attributes:
+        forward_rows: rows per forward pass.
+        skip_special: leave out tokens that stand for no text.
+    """
+
+    forward_rows: PositiveInt = 32
+    skip_special: bool = True
+
+
+class ActivationStream(MixedBatches):
+    """Shuffled batches [batch_size, d_in] of a model's activations at one site; see `MixedBatches`."""
+
+    def __init__(self, model: LanguageModel, rows: TokenRows, site: str | Site, config: StreamConfig) -> None:
+        source = RowSource(model, rows, site, skip_special=config.skip_special)
+        super().__init__(source, config.forward_rows, config)
