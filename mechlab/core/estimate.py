@@ -1,7 +1,5 @@
 """An estimate: a number never stands without its count and its interval."""
 
-from typing import Self
-
 from pydantic import Field, model_validator
 
 from mechlab.core.config import Config
@@ -17,7 +15,7 @@ class Estimate(Config):
     unit: str = ""
 
     @model_validator(mode="after")
-    def _is_interval(self) -> Self:
+    def _is_interval(self) -> "Estimate":
         if self.low > self.high:
             raise ValueError(f"an interval runs upwards, not from {self.low:g} to {self.high:g}")
         return self

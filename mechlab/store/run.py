@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from mechlab.core.errors import ArtifactError, UsageError
-from mechlab.store.dictionary_folder import read_dictionary
 from mechlab.store.manifest import MANIFEST_NAME, Identity, RunManifest, read_manifest
 from mechlab.store.verification import Problem, verify_file, verify_folder
 
@@ -40,8 +36,8 @@ class Run:
         lines = self.file(LOG_NAME).read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
-    def read_dictionary(self, device: str | torch.device = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return the dictionary's SAELens config and weights, after checking that they are as stored.
+    def dictionary_folder(self) -> Path:
+        """Return the dictionary's SAELens folder, after checking that its files are as stored.
 
         Raises:
             ArtifactError: the run has no dictionary, or it was changed; the message names the file and the tensor.
@@ -51,7 +47,7 @@ class Run:
             raise ArtifactError("run has no dictionary", value=str(self.folder), remedy="Give a run of `train`.")
         for name in names:
             self.file(name)
-        return read_dictionary(self.folder / DICTIONARY_NAME, device)
+        return self.folder / DICTIONARY_NAME
 
     def file(self, name: str) -> Path:
         """Return the place of one of the run's files, after checking that it is as stored.

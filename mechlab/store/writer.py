@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
@@ -43,7 +43,7 @@ class RunWriter:
         self._began = time.monotonic()
         self._provenance = provenance_now()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunWriter":
         """Take the place and find where to go on from.
 
         Raises:
