@@ -88,6 +88,8 @@ KINDS: list[tuple[str, str, Callable[[ModelSpec], bool]]] = [
     ("mlp_out", "blocks.L.hook_mlp_out", _has_mlp),
     ("resid_post", "blocks.L.hook_resid_post", _always),
     *_norm_kinds("ln_final", "ln_final", _normalized),
+    ("unembed_in", "unembed.hook_in", _always),
+    ("unembed_out", "unembed.hook_out", _always),
 ]
 HOOK_NAMES = {kind: hook for kind, hook, _ in KINDS} | {"head": "blocks.L.attn.hook_result"}
 SYNONYMS = {"attn_scores": "scores", "pre": "mlp_pre", "pre_linear": "mlp_pre_linear", "post": "mlp_post"}
@@ -98,7 +100,7 @@ def _kinds_by_place(spec: ModelSpec) -> tuple[list[str], list[str], list[str]]:
     present = [(kind, hook) for kind, hook, is_present in KINDS if is_present(spec)]
     before = [kind for kind, hook in present if hook.startswith("hook_")]
     within = [kind for kind, hook in present if hook.startswith("blocks.")]
-    return before, within, [kind for kind, hook in present if hook.startswith("ln_final")]
+    return before, within, [kind for kind, hook in present if hook.startswith(("ln_final", "unembed"))]
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,52 @@
+"""Generation: rows grow by one token at a time, from whatever computes the next token's logits."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechlab.core.errors import UsageError
+from mechlab.core.shapes import Tokens
+
+Step = Callable[[Tokens], Float[Tensor, "batch d_vocab"]]
+Choose = Callable[[Float[Tensor, "batch d_vocab"]], Int[Tensor, "batch 1"]]
+
+
+def extend(tokens: Tokens, n_tokens: int, step: Step, choose: Choose, *, use_cache: bool) -> Tokens:
+    """Return the rows followed by `n_tokens` chosen tokens each.
+
+    Args:
+        tokens: the prompts.
+        n_tokens: how many to add.
+        step: logits after the last of the tokens it is given.
+        choose: picks each row's next token.
+        use_cache: the step remembers what it was given, so it is given new tokens only.
+    """
+    rows, unseen = tokens, tokens
+    for _ in range(n_tokens):
+        chosen = choose(step(unseen)).to(rows)
+        rows = torch.cat([rows, chosen], dim=1)
+        unseen = chosen if use_cache else rows
+    return rows
+
+
+def chooser(temperature: float, generator: torch.Generator | None) -> Choose:
+    """Return the way tokens are picked: the most likely one at temperature 0, else a draw.
+
+    Raises:
+        UsageError: the temperature is negative, or a draw has no generator.
+    """
+    if temperature < 0:
+        raise UsageError("temperature is negative", value=temperature, remedy="Use 0 for the most likely token.")
+    if temperature == 0:
+        return lambda logits: logits.argmax(-1, keepdim=True)
+    if generator is None:
+        remedy = "Pass core.randomness.torch_generator(seed, purpose)."
+        raise UsageError("sampling needs a generator", value=f"temperature {temperature}", remedy=remedy)
+    return lambda logits: _draw(logits / temperature, generator)
+
+
+def _draw(logits: Float[Tensor, "batch d_vocab"], generator: torch.Generator) -> Int[Tensor, "batch 1"]:
+    probabilities = logits.float().softmax(-1).to(generator.device)
+    return torch.multinomial(probabilities, 1, generator=generator)
