@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterator
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -37,7 +37,7 @@ class MixConfig(Config):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _holds_a_batch(self) -> Self:
+    def _holds_a_batch(self) -> "MixConfig":
         if self.pool_size < self.batch_size:
             raise ValueError(f"pool_size {self.pool_size} must be at least batch_size {self.batch_size}")
         return self

@@ -74,7 +74,7 @@ class ActivationPool:
 
     def _draw(self, n: int) -> Int64[np.ndarray, " n"]:
         """Return `n` distinct places among the filled ones, at a cost that does not grow with the pool."""
-        if 4 * n > self._n_filled:
+        if 4 * n >= self._n_filled:
             return torch.randperm(self._n_filled, generator=self._generator)[:n].numpy()
         tickets = np.arange(n + n // 4 + 16)
         while True:
