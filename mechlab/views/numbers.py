@@ -16,7 +16,8 @@ def number(value: float, digits: int = 4) -> str:
     elif abs(value) >= 10 ** (digits - 1):
         text = f"{value:,.0f}"
     elif abs(value) < 1e-4:
-        text = f"{value:.{digits - 2}e}"
+        mantissa, _, power = f"{value:.{digits - 2}e}".partition("e")
+        text = f"{mantissa}e{int(power)}"
     else:
         text = f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
     return text.replace("-", MINUS)
@@ -46,7 +47,7 @@ def share(value: float) -> str:
         return f"{percent:.0f} %"
     if percent >= 99.5:
         return f"{min(percent, 99.99):.2f} %"
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %" if percent >= 0.001 else "< 0.001 %"
+    return f"{percent:.0f} %" if percent >= 10 else f"{number(percent, 2)} %" if percent >= 0.001 else "< 0.001 %"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,5 @@
 """What a page about a dictionary shows: plain frozen values, ready for JSON; verbs fill them, views only draw them."""
 
-from typing import Self
-
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from mechlab.core.config import Config
@@ -26,7 +24,7 @@ class Curve(Config):
     meaning: str = ""
 
     @model_validator(mode="after")
-    def _one_value_per_step(self) -> Self:
+    def _one_value_per_step(self) -> "Curve":
         if len(self.steps) != len(self.values):
             raise ValueError(f"curve {self.name!r} has {len(self.steps)} steps and {len(self.values)} values")
         return self
@@ -55,7 +53,7 @@ class Histogram(Config):
     counts: tuple[NonNegativeInt, ...]
 
     @model_validator(mode="after")
-    def _edges_enclose_the_counts(self) -> Self:
+    def _edges_enclose_the_counts(self) -> "Histogram":
         rising = all(low < high for low, high in zip(self.edges, self.edges[1:], strict=False))
         if len(self.edges) != len(self.counts) + 1 or not self.counts or not rising:
             raise ValueError(f"{len(self.edges)} edges do not enclose {len(self.counts)} counts in rising order")
@@ -88,7 +86,7 @@ class Context(Config):
     focus: NonNegativeInt
 
     @model_validator(mode="after")
-    def _one_activation_per_token(self) -> Self:
+    def _one_activation_per_token(self) -> "Context":
         if len(self.tokens) != len(self.activations) or self.focus >= len(self.tokens):
             raise ValueError(
                 f"context has {len(self.tokens)} tokens, {len(self.activations)} activations and focus {self.focus}"
@@ -152,7 +150,7 @@ class ReportData(Config):
     citation: str = ""
 
     @model_validator(mode="after")
-    def _headline_names_metrics(self) -> Self:
+    def _headline_names_metrics(self) -> "ReportData":
         missing = set(self.headline) - {row.name for row in self.metrics}
         if missing:
             raise ValueError(f"headline names no metric: {', '.join(sorted(missing))}")

@@ -1,23 +1,23 @@
-"""The terminal: a progress bar with rate and ETA on stderr, and tables in which no number stands alone."""
+"""The terminal: a progress bar with rate and ETA on stderr; tables for people or one JSON object on stdout."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
-from rich.panel import Panel
+from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.progress import Task as Bar
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from mechlab.core.estimate import Estimate
 from mechlab.core.progress import SilentTask, Task
-from mechlab.views.numbers import duration, interval, measured, number
-from mechlab.views.report_data import Fact, MetricRow
+from mechlab.views.numbers import duration, number
+from mechlab.views.table import Table
 
 
 class RichProgress:
@@ -37,7 +37,7 @@ class RichProgress:
             with self._bar(name, total, unit) as bar:
                 yield bar
         else:
-            lines = LineTask(f"{name}", total, unit, say=self.note, every_s=self.every_s)
+            lines = LineTask(name, total, unit, say=self.note, every_s=self.every_s)
             yield lines
             lines.close()
 
@@ -112,47 +112,36 @@ class LineTask:
         self._say("  ".join(part for part in (self.name, percent, speed, ending, self._beside) if part))
 
 
-def metric_table(rows: Sequence[MetricRow], title: str = "") -> Table:
-    """Return a table of metrics: name, what it means and what null predictors score; value, 95 % interval, count."""
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("metric", ratio=1)
-    for name in ("value", "95 % interval", "n"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        nulls = "null: " + ", ".join(f"{null.name} {number(null.value, 3)}" for null in row.baselines)
-        told = "\n".join([row.meaning, nulls] if row.baselines else [row.meaning])
-        first = Text(row.name, style="bold").append(f"\n{told}", style="dim not bold")
-        counted = (_with_unit(row.estimate), interval(row.estimate), number(row.estimate.n))
-        table.add_row(first, *(Text(cell) for cell in counted))
-    return table
+def print_outcome(tables: Sequence[Table], lines: Sequence[str], data: Mapping[str, Any] | None = None) -> None:
+    """Print tables and lines to stdout; with `data`, print that as one JSON object there and all else to stderr."""
+    console = Console(stderr=data is not None, highlight=False)
+    for table in tables:
+        console.print(drawn(table))
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    if data is not None:
+        sys.stdout.write(f"{json.dumps(data, allow_nan=False)}\n")
 
 
-def run_card(title: str, facts: Sequence[Fact]) -> Panel:
-    """Return a framed card of a run's facts."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for fact in facts:
-        grid.add_row(Text(fact.label), Text(fact.value))
-    return Panel(grid, title=Text(title), title_align="left", box=box.ROUNDED, expand=False, border_style="dim")
+def drawn(table: Table) -> RichTable:
+    """Return the table as rich draws it: columns of numbers to the right, a cell's further lines dim."""
+    look = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    look.caption, look.caption_justify = Text(table.note) if table.note else None, "left"
+    for place, name in enumerate(table.columns):
+        numeric = all(_numeric(row[place]) for row in table.rows if row[place])
+        look.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    for row in table.rows:
+        look.add_row(*(_cell(text) for text in row))
+    return look
 
 
-def comparison_table(runs: Mapping[str, Mapping[str, Estimate]], title: str = "") -> Table:
-    """Return a table with a row per run and a column per metric; a metric that a run lacks is a dash."""
-    names = list(dict.fromkeys(name for metrics in runs.values() for name in metrics))
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("run", style="bold", no_wrap=True)
-    for name in names:
-        table.add_column(Text(name), justify="right")
-    for run, metrics in runs.items():
-        cells = (f"{_with_unit(m)}\n{interval(m)}" if (m := metrics.get(name)) else "–" for name in names)
-        table.add_row(Text(run), *(Text(cell) for cell in cells))
-    return table
+def _numeric(cell: str) -> bool:
+    return cell.lstrip("[−-<~ ")[:1].isdigit()
 
 
-def show(*parts: RenderableType, stderr: bool = False) -> None:
-    """Print tables, cards or lines to stdout, or to stderr when stdout is kept for JSON."""
-    Console(file=sys.stderr if stderr else sys.stdout, highlight=False).print(*parts, sep="\n")
+def _cell(text: str) -> Text:
+    first, newline, rest = text.partition("\n")
+    return Text(first).append(newline + rest, style="dim")
 
 
 class _Rate(ProgressColumn):
@@ -188,7 +177,3 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 def _beside(numbers: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {number(float(value), 3)}" for name, value in numbers.items())
-
-
-def _with_unit(estimate: Estimate) -> str:
-    return f"{measured(estimate)} {estimate.unit}".rstrip()
