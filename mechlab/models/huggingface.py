@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +18,7 @@ from mechlab.models.hooks import Hooks, Readings, Stop, capturing, editing, keep
 from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.sites import Site
 from mechlab.models.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from mechlab.models.weights import Weights
+from mechlab.models.weights import Weights, weights_of
 
 
 class HuggingFaceModel(LanguageModel):
@@ -124,10 +122,8 @@ class HuggingFaceModel(LanguageModel):
             rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache)
         return rows.clone()
 
-    def weights(self) -> "Weights":
+    def weights(self) -> Weights:
         """Return the weights by their TransformerLens names and shapes."""
-        from mechlab.models.weights import weights_of
-
         return weights_of(self.layout)
 
     def _run(self, module: Any, tokens: Tensor, **options: Any) -> Any:

@@ -6,7 +6,6 @@ Backends: `huggingface.HuggingFaceModel` (the default) and `transformerlens.wrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int
@@ -17,9 +16,7 @@ from mechlab.core.shapes import Logits, Tokens
 from mechlab.models.sites import Site, all_sites
 from mechlab.models.spec import ModelSpec
 from mechlab.models.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from mechlab.models.weights import Weights
+from mechlab.models.weights import Weights
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -93,7 +90,7 @@ class LanguageModel(ABC):
         """
 
     @abstractmethod
-    def weights(self) -> "Weights":
+    def weights(self) -> Weights:
         """Return the weights by their TransformerLens names and shapes."""
 
     def sites(self) -> list[str]:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from mechlab.core.config import canonical_json
@@ -70,10 +69,19 @@ class HuggingFaceTokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self.wrapped = tokenizer
+        # A stored limit would cut texts short in silence.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        self._special_ids = frozenset(tokenizer.all_special_ids)
+        self._fingerprint = ""
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 of the tokenizer's own serialization and its special tokens."""
+        """SHA-256 of the tokenizer's own serialization and its special tokens, computed once."""
+        self._fingerprint = self._fingerprint or self._digest()
+        return self._fingerprint
+
+    def _digest(self) -> str:
         special = {"bos": self.bos_id, "eos": self.eos_id, "pad": self.pad_id, "special": sorted(self.special_ids)}
         text = self.wrapped.backend_tokenizer.to_str() + canonical_json(special)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -98,12 +106,12 @@ class HuggingFaceTokenizer:
         """The token for text outside the vocabulary, if there is one."""
         return self.wrapped.unk_token_id
 
-    @cached_property
+    @property
     def special_ids(self) -> frozenset[int]:
         """Tokens that stand for no text."""
-        return frozenset(self.wrapped.all_special_ids)
+        return self._special_ids
 
-    @cached_property
+    @property
     def d_vocab(self) -> int:
         """Number of tokens, added ones included."""
         return len(self.wrapped)
