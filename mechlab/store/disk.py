@@ -67,7 +67,7 @@ def read_json(path: Path, noun: str) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise ArtifactError(f"{noun} cannot be read", value=str(path), remedy=f"{error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{noun} is damaged", value=str(path), remedy=f"It is not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise ArtifactError(f"{noun} is damaged", value=str(path), remedy="It is not a JSON object.")

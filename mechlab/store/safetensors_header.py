@@ -59,7 +59,7 @@ def _entries(file: BinaryIO, length: int, path: Path) -> tuple[dict[str, Any], i
         raise _wrong_length(path, length, max(n_bytes, 8))
     try:
         entries = json.loads(file.read(n_bytes - 8))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(path) from None
     if not isinstance(entries, dict):
         raise _damaged(path)

@@ -85,7 +85,7 @@ def test_a_missing_value_is_called_missing():
     class Needy(Config):
         size: int
 
-    with pytest.raises(ConfigError, match="Needy.size is not valid: 'missing'"):
+    with pytest.raises(ConfigError, match=r"^Needy\.size is not valid: 'missing'"):
         build(Needy, {})
 
 
