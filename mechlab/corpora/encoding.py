@@ -119,15 +119,15 @@ def _label(kept: Sequence[Kept], label_names: Mapping[str, Sequence[str]]) -> di
     flat = np.fromiter(chain.from_iterable(chain.from_iterable(offsets for _, _, offsets in kept)), dtype=np.int64)
     shift = np.repeat(bases, [len(offsets) for _, _, offsets in kept])
     starts, ends = flat[0::2] + shift, flat[1::2] + shift
-    spans = [
-        (base, base + len(document.text), span)
-        for base, (document, _, _) in zip(bases.tolist(), kept, strict=True)
-        for span in document.labels
-    ]
-    first = np.searchsorted(ends, [min(base + span.start, end) for base, end, span in spans], side="right").tolist()
-    stop = np.searchsorted(starts, [min(base + span.end, end) for base, end, span in spans], side="left").tolist()
+    spans = list(chain.from_iterable(document.labels for document, _, _ in kept))
+    which = np.repeat(np.arange(len(kept)), [len(document.labels) for document, _, _ in kept])
+    first_characters = np.fromiter((span.start for span in spans), dtype=np.int64) + bases[which]
+    end_characters = np.fromiter((span.end for span in spans), dtype=np.int64) + bases[which]
+    last = bases[which] + lengths[which] - 1
+    low = np.searchsorted(ends, np.minimum(first_characters, last), side="right").tolist()
+    high = np.searchsorted(starts, np.minimum(end_characters, last), side="left").tolist()
     codes = {name: np.full(starts.size, NO_LABEL, dtype=np.int8) for name in label_names}
     class_of = {(name, value): i for name, values in label_names.items() for i, value in enumerate(values)}
-    for (_, _, span), low, high in zip(spans, first, stop, strict=True):
-        codes[span.name][low:high] = class_of[span.name, span.value]
+    for span, begin, stop in zip(spans, low, high, strict=True):
+        codes[span.name][begin:stop] = class_of[span.name, span.value]
     return codes

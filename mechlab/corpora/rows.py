@@ -15,7 +15,7 @@ from mechlab.core.progress import SILENT, Progress
 from mechlab.corpora.documents import Corpus, Document
 from mechlab.corpora.encoding import NO_LABEL, Encoded, Encoder, encode, refuse_foreign_vocabulary, start_token
 
-CHUNK_CHARACTERS = 1 << 18
+CHUNK_CHARACTERS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
