@@ -56,6 +56,7 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
         contributions = self.contributions(pre).relu()
         return contributions * (contributions > self.topk_threshold.to(pre.dtype))
 
+    @torch.no_grad()
     def keep(self, contributions: Codes) -> Kept:
         """Return the `k * batch` largest positive codes of the batch."""
         batch, d_sae = contributions.shape

@@ -27,10 +27,7 @@ def log_line(run: TrainingRun, losses: Losses, targets: Float[Tensor, "batch d_o
 
 @torch.no_grad()
 def explained_variance(reconstruction: Float[Tensor, "batch d_out"], targets: Float[Tensor, "batch d_out"]) -> float:
-    """Return 1 minus the squared error over the targets' squared distance from their batch mean; nan if that is 0."""
+    """Return 1 minus squared error over squared distance from the batch mean; 0 where all targets are the same."""
     spread = (targets - targets.mean(0)).square().sum(dtype=torch.float64)
-    return (
-        (1 - (reconstruction - targets).square().sum(dtype=torch.float64) / spread).item()
-        if spread > 0
-        else float("nan")
-    )
+    error = (reconstruction - targets).square().sum(dtype=torch.float64)
+    return (1 - error / spread).item() if spread > 0 else 0.0

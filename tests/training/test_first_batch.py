@@ -1,0 +1,52 @@
+"""The first batch gives scales and bias."""
+
+import pytest
+import torch
+
+from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
+from mechlab.training.config import TrainConfig
+from mechlab.training.first_batch import expected_norm_scale, geometric_median, scales, start_b_dec
+
+
+def test_scaled_rows_have_mean_norm_root_width() -> None:
+    rows = torch.randn(500, 16) * torch.rand(500, 1) * 40
+    scaled = rows * expected_norm_scale(rows)
+    assert scaled.norm(dim=-1).mean().item() == pytest.approx(4.0)
+    assert expected_norm_scale(torch.zeros(3, 4)) == 1.0
+
+
+def test_a_target_has_its_own_scale_unless_it_is_the_input() -> None:
+    rows, targets, config = torch.randn(50, 4), 100 * torch.randn(50, 9), TrainConfig()
+    own = scales(rows, rows, config)
+    assert own[0] == own[1]
+    pair = scales(rows, targets, config)
+    assert pair == (expected_norm_scale(rows), expected_norm_scale(targets))
+    assert scales(rows, targets, TrainConfig(normalization="none")) == (1.0, 1.0)
+
+
+def test_the_geometric_median_is_not_moved_by_outliers() -> None:
+    rows = torch.randn(301, 5, generator=torch.Generator().manual_seed(0)) + 2.0
+    rows[:20] = 1e4
+    median = geometric_median(rows)
+    assert (median - 2.0).norm() < 0.7
+    assert (rows.mean(0) - 2.0).norm() > 1000
+
+
+def test_no_point_near_the_geometric_median_has_less_total_distance() -> None:
+    rows = torch.randn(200, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).exp()
+    median = geometric_median(rows)
+    best = (rows - median).norm(dim=-1).sum()
+    for axis in range(3):
+        for step in (0.01, -0.01):
+            moved = median.clone()
+            moved[axis] += step
+            assert (rows - moved).norm(dim=-1).sum() > best
+
+
+@pytest.mark.parametrize(("how", "expected"), [("zeros", 0.0), ("mean", 5.0), ("geometric_median", 5.0)])
+def test_the_decoder_bias_starts_where_asked(how: str, expected: float) -> None:
+    dictionary = ReluDictionary(ReluConfig(d_in=4, d_sae=8))
+    rows = torch.randn(100, 4)
+    rows = torch.cat([rows, -rows]) + 5.0
+    start_b_dec(dictionary, rows, TrainConfig(b_dec_init=how))  # type: ignore[arg-type]
+    torch.testing.assert_close(dictionary.b_dec.detach(), torch.full((4,), expected), rtol=0, atol=1e-3)
