@@ -17,6 +17,14 @@ from mechlab.store.run import Run
 from mechlab.store.writer import RunWriter
 
 
+@pytest.fixture(autouse=True)
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that were to be forced to the disk, in order. Nothing is: a killed process needs no forcing."""
+    paths: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: paths.append(str(Path(f"/proc/self/fd/{file}").readlink())))
+    return paths
+
+
 @pytest.fixture
 def identity() -> Identity:
     return Identity(

@@ -37,6 +37,11 @@ def test_a_block_that_fails_leaves_the_older_file_and_nothing_else(tmp_path, nam
     assert names(tmp_path) == ["a"]
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_we_go_on(tmp_path, synced):
+    write_bytes(tmp_path / "a", b"new")
+    assert synced == [str(tmp_path / ".a.tmp"), str(tmp_path)]
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, file_limit, names):
     path = tmp_path / "a"
     with pytest.raises(UsageError, match=r"^disk is full, cannot write") as caught, file_limit(100):

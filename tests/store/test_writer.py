@@ -59,6 +59,15 @@ def test_the_same_work_twice_gives_the_same_bytes(tmp_path, identity, whole, nam
     assert names(tmp_path) == ["again", "whole"]
 
 
+def test_all_of_a_run_is_on_the_disk_before_it_has_its_name(tmp_path, identity, synced):
+    run = work(tmp_path / "a", identity)
+    last = len(synced) - 1 - synced[::-1].index(str(tmp_path / "a.partial"))
+    for name in run.manifest.files:
+        assert str(tmp_path / "a.partial" / name) in synced[:last]
+    assert str(tmp_path / "a.partial" / "dictionary") in synced
+    assert synced[-1] == str(tmp_path)
+
+
 def test_other_work_gives_other_bytes(tmp_path, identity, whole):
     assert content(work(tmp_path / "again", identity.model_copy(update={"seed": 4})).folder) != whole
 
