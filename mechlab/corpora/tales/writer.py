@@ -26,12 +26,21 @@ class Question(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """A word with (label, class) pairs of its own, the question it answers, and whether it tells the story's state."""
+    """A word and what is known about it.
+
+    Attributes:
+        text: the word.
+        labels: (label, class) pairs of this place.
+        question: what it answers, if anything.
+        reveals: whether it tells the story's state.
+        echoes: whether it repeats a word that is paid for, so that no choice is paid here.
+    """
 
     text: str
     labels: tuple[tuple[str, str], ...] = ()
     question: Question | None = None
     reveals: bool = True
+    echoes: bool = False
 
 
 class Template:
@@ -49,9 +58,10 @@ def templates(*texts: str) -> tuple[Template, ...]:
 
 
 class Weighted(Generic[T]):
-    """Options of unequal weight, with their prices in nats."""
+    """Options of unequal weight, with their prices in nats; an option of weight zero is none."""
 
     def __init__(self, weights: Mapping[T, float]) -> None:
+        weights = {option: weight for option, weight in weights.items() if weight > 0}
         self.options = tuple(weights)
         total = sum(weights.values())
         self.bounds = [bound / total for bound in accumulate(weights.values())][:-1]
@@ -90,6 +100,8 @@ class Writer:
         """Return `count` different options in random order, none of those in `besides` (a subset of the options)."""
         taken: list[T] = []
         left = len(options) - len(besides)
+        if left < count:
+            raise ValueError(f"{count} different options asked for, {left} left")
         while len(taken) < count:
             option = options[int(self._draw() * len(options))]
             if option in besides or option in taken:
@@ -143,9 +155,9 @@ class Writer:
         self._length += len(text)
 
     def _word(self, word: Marked) -> None:
-        text, labels, question, reveals = word
+        text, labels, question, reveals, echoes = word
         start, end = self._length, self._length + len(text)
-        for index, (owed, nats) in enumerate(self._owed):
+        for index, (owed, nats) in enumerate(() if echoes else self._owed):
             if owed == text:
                 self._surprisals.append((start, nats))
                 del self._owed[index]

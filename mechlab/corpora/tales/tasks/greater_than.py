@@ -29,8 +29,9 @@ def tell(story: Story) -> None:
     later = TWO_DIGITS[int(start) + 1 :]
     question = Question(later, TWO_DIGITS[2 : int(start) + 1], {"century": century, "start": start})
     answer = Marked(writer.choose(later), (("role", "answer"),), question)
-    years = {"century": century, "start": Marked(start, (("role", "year_start"),)), "again": century, "answer": answer}
-    writer.fill(template, {"event": event, **years})
+    first = {"century": century, "start": Marked(start, (("role", "year_start"),))}
+    second = {"again": Marked(century, echoes=True), "answer": answer}
+    writer.fill(template, {"event": event, **first, **second})
 
 
 TASK = Task("greater_than", tell, TELLING, "main", 0.8)
