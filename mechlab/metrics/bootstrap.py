@@ -6,7 +6,8 @@
 4. The interval runs from the 2.5th to the 97.5th percentile of these values.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,10 +20,12 @@ from mechlab.core.randomness import numpy_generator
 Sums = Float64[Tensor, "n_rows n_sums"]
 Totals = Float64[Tensor, "n_draws n_sums"]
 Values = Float64[Tensor, "n_draws"]
+Draws = Float64[Tensor, "some_draws n_rows"]
 
 N_RESAMPLES = 1000
 MAX_UNDEFINED_SHARE = 0.05
-_ROWS_TIMES_DRAWS = 4_000_000
+_RESAMPLES_AT_ONCE = 50
+_MAX_KEPT = 10_000_000
 
 
 def estimate(sums: Sums, statistic: Callable[[Totals], Values], *, unit: str = "", seed: int = 0) -> Estimate | None:
@@ -42,16 +45,10 @@ def ratio(totals: Totals) -> Values:
     return totals[:, 0] / totals[:, 1]
 
 
-def resampled(sums: Sums, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Totals:
-    """Return the observed totals (first) and the totals of `n_resamples` redraws of the rows."""
-    generator, n_rows = numpy_generator(seed, "bootstrap"), len(sums)
-    parts, left = [sums.sum(0, keepdim=True)], n_resamples
-    while left:
-        n_draws = min(left, max(1, _ROWS_TIMES_DRAWS // n_rows))
-        times_drawn = generator.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=n_draws)
-        parts.append(torch.from_numpy(times_drawn).double() @ sums)
-        left -= n_draws
-    return torch.cat(parts)
+def resampled(sums: Sums, *, seed: int = 0) -> Totals:
+    """Return the observed totals (first) and the totals of 1,000 redraws of the rows."""
+    redrawn = [times_drawn @ sums for times_drawn in _redraws(len(sums), seed)]
+    return torch.cat([sums.sum(0, keepdim=True), *redrawn])
 
 
 def from_draws(values: Values, *, n: int, unit: str = "") -> Estimate | None:
@@ -66,3 +63,20 @@ def from_draws(values: Values, *, n: int, unit: str = "") -> Estimate | None:
         return None
     low, high = np.percentile(finite.numpy(), [2.5, 97.5])
     return Estimate(value=value, low=min(float(low), value), high=max(float(high), value), n=n, unit=unit)
+
+
+def _redraws(n_rows: int, seed: int) -> Iterable[Draws]:
+    """Return how often each redraw draws each row; kept for the next metric of as many rows where they are few."""
+    return _kept_redraws(n_rows, seed) if n_rows * N_RESAMPLES <= _MAX_KEPT else _drawn(n_rows, seed)
+
+
+@lru_cache(maxsize=2)
+def _kept_redraws(n_rows: int, seed: int) -> tuple[Draws, ...]:
+    return tuple(_drawn(n_rows, seed))
+
+
+def _drawn(n_rows: int, seed: int) -> Iterator[Draws]:
+    generator = numpy_generator(seed, "bootstrap")
+    for _ in range(N_RESAMPLES // _RESAMPLES_AT_ONCE):
+        drawn = generator.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=_RESAMPLES_AT_ONCE)
+        yield torch.from_numpy(drawn).double()

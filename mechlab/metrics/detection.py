@@ -27,11 +27,17 @@ def f1_by_threshold(histograms: Histograms, group: int, everything: int) -> Floa
     return 2 * histograms.at_least(group) / (histograms.at_least(everything) + positives).clamp(min=1)
 
 
+def detectors(histograms: Histograms, group: int, everything: int) -> tuple[Tensor, Tensor]:
+    """Return each feature's best F1 for one group of tokens, and the threshold that gives it."""
+    best, edge = f1_by_threshold(histograms, group, everything).max(-1)
+    return best, histograms.top * edge / histograms.n_bins
+
+
 def best_by_f1(histograms: Histograms, group: int, everything: int) -> Detector:
     """Return the feature and threshold with the highest F1."""
-    f1 = f1_by_threshold(histograms, group, everything)
-    feature, edge = divmod(int(f1.argmax()), histograms.n_bins)
-    return Detector(feature, float(histograms.edges(feature)[edge]))
+    f1, thresholds = detectors(histograms, group, everything)
+    feature = int(f1.argmax())
+    return Detector(feature, float(thresholds[feature]))
 
 
 def binned_auc(histograms: Histograms, group: int, everything: int) -> Float64[Tensor, "n_features"]:

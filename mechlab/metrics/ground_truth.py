@@ -14,6 +14,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from mechlab.core.config import Config
+from mechlab.core.errors import UsageError
 from mechlab.core.estimate import Estimate
 from mechlab.core.progress import SILENT, Progress
 from mechlab.core.randomness import torch_generator
@@ -94,6 +95,8 @@ def ground_truth(
     """
     config = config or GroundTruthConfig()
     classes = Classes.of(rows.label_names)
+    if not classes.names:
+        raise UsageError("corpus has no labels", remedy="Score ground truth on a labelled corpus such as `tales`.")
     mean = mean_activation(model, rows, site, batch_rows=config.batch_rows).float().to(model.device)
     racers = contenders(dictionary, mean, config.seed)
     choosing, scoring = (rows.select(slice(first, None, 2)) for first in (0, 1))

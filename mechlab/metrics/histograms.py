@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 N_BINS = 32
+_LARGEST = 2.0**126  # the next power of two must be a finite float32
 
 
 class Histograms:
@@ -27,7 +28,7 @@ class Histograms:
             values: only those above 0 fall in a bin.
             groups: per family, the group of each token, or -1.
         """
-        values, groups = values.detach().float().cpu(), groups.long()
+        values, groups = values.detach().float().cpu().clamp(max=_LARGEST), groups.long()
         if not len(values):
             return
         self.n_tokens += torch.bincount(groups[groups >= 0], minlength=len(self.n_tokens))
@@ -44,10 +45,6 @@ class Histograms:
     def n_bins(self) -> int:
         """Bins per feature."""
         return self.counts.shape[-1]
-
-    def edges(self, feature: int) -> Float[Tensor, "n_edges"]:
-        """Return the edges of a feature's bins, one more than there are bins."""
-        return torch.linspace(0, float(self.top[feature]), self.n_bins + 1)
 
     def at_least(self, group: int) -> Float64[Tensor, "n_features n_bins"]:
         """Return how many of the group's tokens reach each bin's lower edge (the first: exceed 0)."""

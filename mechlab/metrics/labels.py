@@ -7,8 +7,6 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from mechlab.core.errors import UsageError
-
 
 @dataclass(frozen=True)
 class Classes:
@@ -24,13 +22,7 @@ class Classes:
 
     @classmethod
     def of(cls, label_names: Mapping[str, tuple[str, ...]]) -> "Classes":
-        """Return the classes of a corpus.
-
-        Raises:
-            UsageError: the corpus has no labels.
-        """
-        if not label_names:
-            raise UsageError("corpus has no labels", remedy="Score ground truth on a labelled corpus such as `tales`.")
+        """Return the classes of a corpus; none where it has no labels."""
         names, first = [], {}
         for label, values in label_names.items():
             first[label] = len(names)
@@ -45,7 +37,7 @@ class Classes:
         A token without a value of a label is a negative for all its classes.
         """
         lines = [self._class_of(labels[label][scored], first) for label, first in self.first.items()]
-        return torch.stack([*lines, torch.full_like(lines[0], self.everything)])
+        return torch.stack([*lines, torch.full((int(scored.sum()),), self.everything)])
 
     @property
     def everything(self) -> int:
