@@ -1,5 +1,6 @@
 """Writing a run: in `<out>.partial`, which becomes `<out>` in one step when all of it is on the disk."""
 
+import json
 import math
 import os
 import shutil
@@ -71,6 +72,11 @@ class RunWriter:
         path = self.folder / LOG_NAME
         with explained(path), path.open("ab") as file:
             file.write(line.encode())
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return the lines of `metrics.jsonl` so far, those from before a resumption included."""
+        path = self.folder / LOG_NAME
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def save_checkpoint(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Write a checkpoint and remember how long the log was; only the newest few are kept."""

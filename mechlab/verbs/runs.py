@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mechlab.store.run import Run
 
 Action = Annotated[Literal["list", "show", "verify", "compare"], Positional()]
-HEADLINE = ("l0", "explained_variance", "ce_loss_recovered")
+HEADLINE = {"l0": "L0", "explained_variance": "EV", "ce_loss_recovered": "CE"}
+LEGEND = "L0 features per token, EV explained variance, CE share of the loss recovered; 95 % intervals."
 
 
 class Config(BaseConfig):
@@ -49,8 +50,8 @@ def _list(config: Config, progress: Progress) -> Outcome:
 
     roots = [Path(text) for text in config.runs] or [config.root]
     entries = [entry for root in roots for entry in list_runs(root)]
-    columns = ("run", "id", "kind", "state", "started", *HEADLINE)
-    table = Table(f"Runs in {', '.join(map(str, roots))}", columns, [_row(entry) for entry in entries])
+    rows = [_row(entry) for entry in entries]
+    table = Table(f"Runs in {', '.join(map(str, roots))}", ("run", *HEADLINE.values()), rows, LEGEND)
     lines = tuple(entry.problem for entry in entries if entry.problem)
     return Outcome({"runs": [_entry_data(entry) for entry in entries]}, (table,), lines)
 
@@ -75,7 +76,8 @@ def _compare(config: Config, progress: Progress) -> Outcome:
     from mechlab.store.comparison import compare
 
     comparison = compare(_found(config, at_least=2))
-    names = tuple(str(one.folder) for one in comparison.runs)
+    short = [one.folder.name for one in comparison.runs]
+    names = short if len(set(short)) == len(short) else [str(one.folder) for one in comparison.runs]
     settings = [(row.key, *map(str, row.values)) for row in comparison.differences]
     metrics = [(row.name, *map(_shown, row.values), row.verdict) for row in comparison.metrics]
     tables = (
@@ -111,11 +113,12 @@ def _problems(text: str, root: Path) -> list[str]:
 
 
 def _row(entry: "Entry") -> tuple[str, ...]:
-    if entry.manifest is None:
-        return (str(entry.folder), "", "", entry.state, "", *("" for _ in HEADLINE))
-    numbers = (_shown(entry.manifest.metrics.get(name)) for name in HEADLINE)
     manifest = entry.manifest
-    return (str(entry.folder), manifest.id, manifest.kind, entry.state, manifest.provenance.started, *numbers)
+    if manifest is None:
+        return (f"{entry.folder}\n{entry.state}", *("" for _ in HEADLINE))
+    made = manifest.provenance.ended or f"{entry.state} since {manifest.provenance.started}"
+    numbers = (_shown(manifest.metrics.get(name), "\n") for name in HEADLINE)
+    return (f"{entry.folder}\n{manifest.id}, {manifest.kind}, {made}", *numbers)
 
 
 def _entry_data(entry: "Entry") -> dict[str, Any]:
@@ -150,11 +153,11 @@ def _metrics(one: "Run") -> Table:
     return Table("Metrics with 95 % intervals", ("metric", "value"), rows)
 
 
-def _shown(value: Estimate | float | None) -> str:
+def _shown(value: Estimate | float | None, gap: str = " ") -> str:
     from mechlab.views.numbers import interval, measured, number
 
     if isinstance(value, Estimate):
-        return f"{measured(value)} {interval(value)} {value.unit}".rstrip()
+        return f"{measured(value)} {value.unit}".rstrip() + gap + interval(value)
     return "" if value is None else number(value)
 
 

@@ -53,5 +53,5 @@ def test_pickled_weights_are_refused_by_name(folder, name):
 
 def test_a_pickle_called_safetensors_is_refused(folder):
     torch.save(WEIGHTS, folder / "sae_weights.safetensors")
-    with pytest.raises(ArtifactError, match="pickle"):
+    with pytest.raises(ArtifactError, match=r"^weights are a pickle file"):
         read_dictionary(folder)

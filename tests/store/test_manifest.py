@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,11 @@ def test_the_name_a_model_was_found_under_does_not_change_the_id(identity):
 def test_an_id_is_sixteen_hex_digits_and_never_changes_between_releases():
     text = b'{"config":{"k":2},"corpus":null,"kind":"train","model":null,"parents":[],"seed":0}'
     assert Identity(kind="train", config={"k": 2}).run_id() == hashlib.sha256(text).hexdigest()[:16]
+
+
+def test_a_config_is_kept_as_the_disk_will_give_it_back():
+    identity = Identity(kind="train", config={"out": Path("a") / "b", "betas": (0.9, 0.999)})
+    assert identity.config == {"out": "a/b", "betas": [0.9, 0.999]}
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()))

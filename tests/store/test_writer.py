@@ -234,6 +234,16 @@ def test_the_lock_is_let_go_after_a_refusal(tmp_path, identity, killed):
     lock.release()
 
 
+def test_the_log_so_far_can_be_read_while_writing(tmp_path, identity, killed):
+    with RunWriter(tmp_path / "a", identity) as writer:
+        assert writer.read_log() == []
+        writer.log({"step": 1})
+        assert writer.read_log() == [{"step": 1}]
+    killed(lambda: work(tmp_path / "b", identity, kill_at=9))
+    with RunWriter(tmp_path / "b", identity, resume=True) as writer:
+        assert [line["step"] for line in writer.read_log()] == [1, 2, 3, 4, 5, 6]
+
+
 def test_numbers_that_are_not_finite_become_null(tmp_path, identity):
     with RunWriter(tmp_path / "a", identity) as writer:
         writer.log({"loss": float("nan"), "grad": float("inf"), "step": 1})

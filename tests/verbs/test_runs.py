@@ -42,7 +42,9 @@ def test_the_list_has_a_line_per_run_and_says_what_is_broken(tmp_path, make):
     outcome = ask(tmp_path)
     assert [(row["state"], row.get("id")) for row in outcome.data["runs"]] == [("finished", good.id), ("broken", None)]
     assert outcome.data["runs"][0]["metrics"]["l0"]["value"] == 16
-    assert len(outcome.tables[0].rows) == 2
+    (name, l0, *_), (broken, *_) = outcome.tables[0].rows
+    assert (good.id in name, l0) == (True, "16.0\n[15.0, 17.0]")
+    assert broken.endswith("bad\nbroken")
     assert "run.json is damaged" in outcome.lines[0]
 
 
@@ -87,6 +89,7 @@ def test_runs_side_by_side_say_which_numbers_can_be_told_apart(tmp_path, make):
     near = ask(tmp_path, "compare", runs[0].id, runs[1].id)
     assert near.data["metrics"]["l0"]["verdict"] == "not distinguishable"
     assert near.data["differences"] == {"seed": [0, 1]}
+    assert near.tables[1].columns == ("metric", "a", "b", "verdict")
     far = ask(tmp_path, "compare", runs[0].id, runs[2].id)
     assert far.data["metrics"]["l0"]["verdict"] == "distinguishable"
     assert (
