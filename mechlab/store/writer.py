@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mechlab.core.config import canonical_json
 from mechlab.core.errors import ArtifactError, UsageError
-from mechlab.store.checkpoints import Checkpoint, checkpoint_places, latest_checkpoint, write_checkpoint
+from mechlab.store.checkpoints import Checkpoint, checkpoint_places, latest_checkpoint, prune, write_checkpoint
 from mechlab.store.checksums import record_file
 from mechlab.store.dictionary_folder import write_dictionary
 from mechlab.store.disk import explained, sync, write_bytes
@@ -23,6 +23,7 @@ from mechlab.store.provenance import provenance_now, timestamp
 from mechlab.store.run import CHECKPOINTS_NAME, DICTIONARY_NAME, LOG_NAME, Run, finished_run
 from mechlab.store.verification import stored_files
 
+SUFFIX = ".partial"
 SURVIVES_RESUMPTION = (LOCK_NAME, MANIFEST_NAME, LOG_NAME, CHECKPOINTS_NAME)
 
 
@@ -35,7 +36,7 @@ class RunWriter:
 
     def __init__(self, out: Path, identity: Identity, *, resume: bool = False, keep_checkpoints: int = 2) -> None:
         self.out = out.resolve()
-        self.folder = self.out.with_name(f"{self.out.name}.partial")
+        self.folder = self.out.with_name(self.out.name + SUFFIX)
         self.identity = identity
         self.keep_checkpoints = keep_checkpoints
         self.resumed_from: Checkpoint | None = None
@@ -51,7 +52,7 @@ class RunWriter:
             UsageError: the place is taken by another run, folder or process, or an unfinished run needs `resume`.
             ArtifactError: the newest checkpoint of the unfinished run is damaged.
         """
-        _refuse_foreign(self.folder)
+        _refuse_foreign(self.out, self.folder)
         self._refuse_finished()
         self._lock.acquire()
         try:
@@ -97,8 +98,12 @@ class RunWriter:
         write_bytes(self.folder / name, text.encode())
 
     def finish(self, metrics: Mapping[str, Metric]) -> Run:
-        """Record metrics, checksums and times, give the folder its name, and return the run."""
+        """Record metrics, checksums and times, give the folder its name, and return the run.
+
+        Of the checkpoints only the newest stays: the others were there to survive a damaged one.
+        """
         with explained(self.out):
+            prune(self.folder / CHECKPOINTS_NAME, keep=1)
             files = {}
             for name in stored_files(self.folder):
                 sync(self.folder / name)
@@ -158,7 +163,9 @@ class RunWriter:
         self._lock.release()
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _refuse_foreign(out: Path, folder: Path) -> None:
+    if out.name.endswith(SUFFIX):
+        raise UsageError("this name is for unfinished runs", value=str(out), remedy=f"Leave out {SUFFIX}.")
     if not folder.exists() or (folder / MANIFEST_NAME).is_file():
         return
     if not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir()):

@@ -18,6 +18,14 @@ def test_a_second_writer_is_told_which_process_is_the_first(tmp_path):
     first.release()
 
 
+def test_the_process_named_is_the_one_that_holds_it_now(tmp_path):
+    (tmp_path / LOCK_NAME).write_text("123456789012345")
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    assert (tmp_path / LOCK_NAME).read_text() == str(os.getpid())
+    lock.release()
+
+
 def test_a_released_lock_can_be_taken_again(tmp_path):
     for _ in range(2):
         lock = FolderLock(tmp_path / "a")

@@ -189,6 +189,16 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path, identity):
     )
 
 
+def test_the_name_of_an_unfinished_run_is_not_given_to_a_finished_one(tmp_path, identity, names):
+    with pytest.raises(UsageError, match=r"this name is for unfinished runs: .*Leave out \.partial\.$"):
+        work(tmp_path / "a.partial", identity)
+    assert names(tmp_path) == []
+
+
+def test_the_newest_checkpoint_stays_in_the_finished_run(tmp_path, identity, names):
+    assert names(work(tmp_path / "a", identity).folder / "checkpoints") == ["step-00000018"]
+
+
 def test_an_empty_folder_may_become_the_run(tmp_path, identity):
     (tmp_path / "a").mkdir()
     assert work(tmp_path / "a", identity).verify() == []
