@@ -16,15 +16,29 @@ class TinyTokenizer:
 
     def __init__(self, library: tokenizers.Tokenizer, bos_id: int | None = 0, eos_id: int | None = 1) -> None:
         self.library, self.bos_id, self.eos_id = library, bos_id, eos_id
-        self.unk_id, self.special_ids, self.d_vocab = 2, frozenset({0, 1, 2}), library.get_vocab_size()
+        self.pad_id, self.unk_id, self.special_ids, self.d_vocab = (
+            None,
+            2,
+            frozenset({0, 1, 2}),
+            library.get_vocab_size(),
+        )
         self.fingerprint = f"tiny {self.d_vocab}"
 
     def encode_batch_with_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         encodings = self.library.encode_batch(list(texts), add_special_tokens=False)
         return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        return self.encode_batch_with_offsets([text])[0]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.library.decode(list(ids), skip_special_tokens=False)
+
+    def token_string(self, token_id: int) -> str:
+        return self.decode([token_id])
+
     def words(self, ids: Sequence[int]) -> list[str]:
-        return [self.library.id_to_token(int(i)) for i in ids]
+        return [self.library.id_to_token(int(i)) or "" for i in ids]
 
 
 def word_tokenizer(words: Sequence[str], **ids: int | None) -> TinyTokenizer:
