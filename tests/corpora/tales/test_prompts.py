@@ -1,6 +1,8 @@
 import pytest
 
 from mechlab.core.errors import UnknownName
+from mechlab.corpora.tales import corpus as corpus_module
+from mechlab.corpora.tales import prompts as prompts_module
 from mechlab.corpora.tales.corpus import TalesCorpus
 from mechlab.corpora.tales.prompts import prompts
 from mechlab.corpora.tales.tasks import TASKS
@@ -28,6 +30,17 @@ def test_prompts_are_drawn_apart_from_the_documents():
     told = [corpus.document(index).text for index in range(300)]
     asked = [prompt.text for prompt in prompts("left_over", 300, n_items=5)]
     assert not [text for text in asked if any(document.startswith(text) for document in told)]
+
+
+def test_no_prompt_shares_its_randomness_with_a_document(monkeypatch):
+    purposes = {prompts_module: [], corpus_module: []}
+    for module, asked in purposes.items():
+        monkeypatch.setattr(module, "sub_seed", lambda seed, purpose, asked=asked: asked.append(purpose) or seed)
+    for task in TASKS:
+        prompts_module.prompts(task, 3)
+    list(TalesCorpus(0, n_documents=3).documents())
+    told, asked = purposes[corpus_module], purposes[prompts_module]
+    assert len({*told, *asked}) == len(told) + len(asked) == 3 + 3 * len(TASKS)
 
 
 def test_what_a_task_lets_one_fix_is_fixed():
