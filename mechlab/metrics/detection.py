@@ -16,7 +16,7 @@ class Detector:
     feature: int
     threshold: float
 
-    def fires(self, values: Float[Tensor, "n_tokens"]) -> Bool[Tensor, "n_tokens"]:
+    def fires(self, values: Float[Tensor, "*tokens"]) -> Bool[Tensor, "*tokens"]:
         """Return the tokens it says yes to."""
         return (values > 0) & (values >= self.threshold)
 

@@ -5,6 +5,7 @@ Nothing predicts its text better than it does, so whatever replaces the activati
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class ToyModel(LanguageModel):
     def __init__(self, seed: int = 0, offset: float = 0.0) -> None:
         spec = ModelSpec(
             architecture="toy", n_layers=1, d_model=D_MODEL, n_heads=1, n_kv_heads=1, d_head=D_MODEL, d_mlp=0,
-            d_vocab=D_VOCAB, n_ctx=512,
+            d_vocab=D_VOCAB, n_ctx=512, normalization="none",
         )  # fmt: skip
         super().__init__("toy", spec, None)
         draw = torch.Generator().manual_seed(seed)
@@ -69,7 +70,7 @@ class ToyModel(LanguageModel):
         return tokens
 
     def weights(self):
-        raise NotImplementedError
+        return SimpleNamespace(W_U=self.unembedding, ln_final_w=torch.ones(D_MODEL))
 
 
 def toy_rows(model: ToyModel, n_rows: int = 64, pos: int = 33, seed: int = 0) -> TokenRows:
