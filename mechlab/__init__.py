@@ -1,3 +1,87 @@
-"""mechlab: a mechanistic-interpretability workbench for language transformers."""
+"""mechlab: a mechanistic-interpretability workbench for language transformers.
+
+The main path, from a checkpoint to a judged dictionary and a steered text:
+
+>>> import mechlab
+>>> model = mechlab.load("tales")
+>>> corpus = mechlab.open_corpus("tales")
+>>> text = mechlab.pack(corpus, model.tokenizer, row_length=64, n_tokens=40_000)
+>>> train, held_out = mechlab.split(text, n_held_out=64)
+>>> mix = mechlab.StreamConfig(batch_size=1024, pool_size=8192, n_batches=100)
+>>> stream = mechlab.ActivationStream(model, train, "resid_post.2", mix)
+>>> sae = mechlab.TopKDictionary(mechlab.TopKConfig(d_in=stream.d_in, d_sae=256, k=8))
+>>> _ = mechlab.fit(sae, stream, mechlab.TrainConfig(n_tokens=102_400, batch_size=1024, lr=3e-3))
+>>> found = mechlab.evaluate(model, sae, held_out, "resid_post.2").estimates
+>>> bool(found["explained_variance"].value > 0.3)
+True
+>>> prompt = model.to_tokens("It was winter.")
+>>> direction = mechlab.feature_direction(sae, 3)
+>>> with mechlab.steer(model, "resid_post.2", direction, strength=6.0):
+...     steered = model.generate(prompt, n_tokens=8)
+>>> steered.shape[1] - prompt.shape[1]
+8
+
+Names are imported when they are first used, so `import mechlab` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mechlab.activations.stream import ActivationStream, StreamConfig
+    from mechlab.corpora.opening import open_corpus
+    from mechlab.corpora.rows import TokenRows, pack, split
+    from mechlab.dictionaries import KINDS
+    from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
+    from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
+    from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
+    from mechlab.interventions.ablate import ablate
+    from mechlab.interventions.splice import splice
+    from mechlab.interventions.steer import feature_direction, steer
+    from mechlab.metrics.evaluate import evaluate
+    from mechlab.metrics.ground_truth import ground_truth
+    from mechlab.metrics.portraits import portraits
+    from mechlab.models.language_model import LanguageModel
+    from mechlab.models.loaders import load
+    from mechlab.models.processing import processed
+    from mechlab.store.run import open_run
+    from mechlab.training.config import TrainConfig
+    from mechlab.training.loop import fit
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "activations.stream": ("ActivationStream", "StreamConfig"),
+    "corpora.opening": ("open_corpus",),
+    "corpora.rows": ("TokenRows", "pack", "split"),
+    "dictionaries": ("KINDS",),
+    "dictionaries.batchtopk": ("BatchTopKConfig", "BatchTopKDictionary"),
+    "dictionaries.relu": ("ReluConfig", "ReluDictionary"),
+    "dictionaries.topk": ("TopKConfig", "TopKDictionary"),
+    "interventions.ablate": ("ablate",),
+    "interventions.splice": ("splice",),
+    "interventions.steer": ("feature_direction", "steer"),
+    "metrics.evaluate": ("evaluate",),
+    "metrics.ground_truth": ("ground_truth",),
+    "metrics.portraits": ("portraits",),
+    "models.language_model": ("LanguageModel",),
+    "models.loaders": ("load",),
+    "models.processing": ("processed",),
+    "store.run": ("open_run",),
+    "training.config": ("TrainConfig",),
+    "training.loop": ("fit",),
+}
+_MODULE_OF = {name: f"mechlab.{module}" for module, names in _PLACES.items() for name in names}
+
+__all__ = [*sorted(_MODULE_OF), "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, importing its room now."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'mechlab' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

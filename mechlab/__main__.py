@@ -1,5 +1,6 @@
 """The command line: verbs become commands, mistakes become one line and an exit code."""
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import typer
 from mechlab.core.errors import MechlabError
 from mechlab.core.registry import Registry
 from mechlab.verbs import VERBS
-from mechlab.verbs.options import command, merge
+from mechlab.verbs.options import command, merge, visible_fields
 from mechlab.verbs.outcome import Outcome, Verb
 
 ABOUT = "A workbench for mechanistic interpretability: train, judge, look at and steer with sparse dictionaries."
@@ -39,7 +40,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     for name in VERBS:
         verb: Verb = VERBS[name]
         if verb.kinds is None:
-            app.command(name)(command([verb.config], partial(_execute, verb), verb.help))
+            app.command(name)(command(visible_fields(verb.config), partial(_execute, verb), verb.help))
         else:
             app.add_typer(_kinds_app(verb, verb.kinds, arguments), name=name, help=verb.help)
     return app
@@ -51,9 +52,11 @@ def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.T
     if asked is not None and arguments[0] in VERBS and VERBS[arguments[0]] is verb:
         kinds[asked]  # an unknown kind is refused here, with the known ones
     for kind in kinds:
-        configs = [verb.config, kinds[kind].Config] if kind == asked else [verb.config]
-        handle = partial(_execute_kind, verb, kinds, kind)
-        app.command(kind)(command(configs, handle, f"{kinds.noun.capitalize()} {kind}."))
+        own = visible_fields(kinds[kind].Config) if kind == asked else {}
+        kept = {name: field for name, field in own.items() if name not in verb.kind_keys_set_by_verb}
+        help_text = inspect.getdoc(kinds[kind]) if kind == asked else f"{kinds.noun.capitalize()} {kind}."
+        handle = partial(_execute_kind, verb, kind)
+        app.command(kind)(command({**visible_fields(verb.config), **kept}, handle, help_text or ""))
     return app
 
 
@@ -63,7 +66,7 @@ def _execute(
     _report(verb, merge(verb.config, values, config_file, settings), **show)
 
 
-def _execute_kind(verb: Verb, kinds: Registry, kind: str, values: dict[str, Any], **options: Any) -> None:
+def _execute_kind(verb: Verb, kind: str, values: dict[str, Any], **options: Any) -> None:
     own = {key: values.pop(key) for key in list(values) if key not in verb.config.model_fields}
     _execute(verb, {**values, "kind": kind, verb.kind_key: {**own}}, **options)
 

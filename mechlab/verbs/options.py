@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -10,18 +10,26 @@ import typer
 from pydantic.fields import FieldInfo
 
 from mechlab.core.config import Config, build, override, read_yaml
-from mechlab.verbs.outcome import Positional
+from mechlab.verbs.outcome import Hidden, Positional
 
 CONFIG_HELP = "YAML file with any of the options; the command line wins over it."
 SET_HELP = "Set any config key, also nested ones: -s key=value (repeatable)."
 
 
-def command(configs: Iterable[type[Config]], handle: Callable[..., None], help_text: str) -> Callable[..., None]:
-    """Return a function typer can register, with one option per field of the configs.
+def visible_fields(config: type[Config]) -> dict[str, FieldInfo]:
+    """Return the fields of a config that are options."""
+    return {
+        name: field
+        for name, field in config.model_fields.items()
+        if not any(isinstance(mark, Hidden) for mark in field.metadata)
+    }
+
+
+def command(fields: Mapping[str, FieldInfo], handle: Callable[..., None], help_text: str) -> Callable[..., None]:
+    """Return a function typer can register, with one option per field.
 
     `handle` is called with the given values (only those the user gave), the config file, the settings and the switches.
     """
-    fields = {name: field for config in configs for name, field in config.model_fields.items()}
 
     def run(**given: Any) -> None:
         switches = {key: given.pop(key) for key in ("config_file", "settings", "as_json", "quiet")}

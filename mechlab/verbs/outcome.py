@@ -28,14 +28,15 @@ class Outcome:
 class Verb:
     """A command: its config, whose fields are its options, and the function that does it.
 
-    With `kinds`, the command is followed by a kind (`train topk`): the kind's `Config` fields become options too and are
-    handed over under `kind_key`.
+    With `kinds`, the command is followed by a kind (`train topk`): the fields of the kind's `Config` become options too
+    and are handed over under `kind_key`.
     """
 
     config: type[Config]
     run: Callable[[Any, Progress], Outcome]
     kinds: Registry | None = None
     kind_key: str = ""
+    kind_keys_set_by_verb: frozenset[str] = frozenset()
 
     @property
     def help(self) -> str:
@@ -45,6 +46,10 @@ class Verb:
 
 class Positional:
     """Mark of a config field that the command line takes by position, not by option."""
+
+
+class Hidden:
+    """Mark of a config field that is no option of its own: the verb sets it, or `-s` reaches into it."""
 
 
 Argument = Annotated[str, Positional()]

@@ -1,0 +1,80 @@
+"""Fit a dictionary inside a run that is being written: from its last checkpoint, or from nothing."""
+
+from typing import TYPE_CHECKING, Any
+
+from mechlab.activations.stream import ActivationStream, StreamConfig
+from mechlab.core.config import build
+from mechlab.core.progress import Progress
+from mechlab.corpora.rows import TokenRows
+from mechlab.dictionaries import KINDS
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig
+from mechlab.dictionaries.saelens_format import to_saelens
+from mechlab.store.writer import RunWriter
+from mechlab.training.config import TrainConfig
+from mechlab.training.loop import Watcher, fit
+from mechlab.training.state import TrainingState
+from mechlab.verbs.steps.opening import Subject
+
+if TYPE_CHECKING:
+    from mechlab.verbs.train import Config
+
+
+def dictionary_config(config: "Config", d_in: int) -> DictionaryConfig:
+    """Return the kind's own config.
+
+    Raises:
+        ConfigError: a value does not fit, for example k above the number of features.
+    """
+    return build(KINDS[config.kind].Config, {"d_in": d_in, "d_sae": config.features, **config.dictionary})
+
+
+def training_config(config: "Config") -> TrainConfig:
+    """Return the training loop's config."""
+    given: dict[str, Any] = {"n_tokens": config.tokens, "batch_size": min(config.batch_size, config.tokens)}
+    rates = {} if config.lr is None else {"lr": config.lr}
+    return build(TrainConfig, {"checkpoint_every_steps": config.checkpoint_every, **given, **rates, **config.training})
+
+
+def new_stream(config: "Config", subject: Subject, rows: TokenRows) -> ActivationStream:
+    """Return the shuffled activations a dictionary is trained on."""
+    training = training_config(config)
+    mix = StreamConfig(
+        batch_size=training.batch_size,
+        pool_size=max(config.pool, training.batch_size),
+        n_batches=training.n_steps,
+        seed=config.seed,
+    )
+    return ActivationStream(subject.model, rows, subject.site, mix)
+
+
+def fit_in_run(
+    config: "Config", subject: Subject, rows: TokenRows, writer: RunWriter, progress: Progress
+) -> Dictionary:
+    """Return the trained dictionary, after writing it, its log and its checkpoints into the run."""
+    stream = new_stream(config, subject, rows)
+    dictionary = KINDS[config.kind](dictionary_config(config, stream.d_in), seed=config.seed).to(subject.model.device)
+
+    def save(step: int, state: TrainingState) -> None:
+        writer.save_checkpoint(step, state.tensors, state.numbers)
+
+    found = writer.resumed_from
+    resume = None if found is None else TrainingState(found.tensors, found.numbers)
+    if found is not None:
+        progress.note(f"resuming after step {found.step}")
+    fit(dictionary, stream, training_config(config), Watcher(progress, writer.log, save), resume)
+    dictionary.eval()
+    writer.write_dictionary(*to_saelens(dictionary, saelens_metadata(subject)))
+    return dictionary
+
+
+def saelens_metadata(subject: Subject) -> dict[str, Any]:
+    """Return what SAELens's `cfg.json` says of where a dictionary belongs."""
+    return {
+        "model_name": subject.config.model,
+        "hook_name": subject.site.hook_name,
+        "hook_head_index": subject.site.head,
+        "context_size": subject.config.row_length,
+        "prepend_bos": subject.model.bos_id is not None,
+        "dataset_path": subject.corpus_record.name,
+        "weight_processing": list(subject.model.processing),
+    }

@@ -1,0 +1,112 @@
+"""Open what a run looks at: the model, the site, the corpus; and cut its text into held-out and training rows.
+
+Held-out rows are the corpus's first, so that they can be had again without reading what comes after them.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from mechlab.activations.sampled import sampled_rows
+from mechlab.core.config import digest
+from mechlab.core.errors import UsageError
+from mechlab.core.progress import Progress
+from mechlab.core.randomness import sub_seed
+from mechlab.corpora import CORPORA
+from mechlab.corpora.documents import Corpus
+from mechlab.corpora.opening import open_corpus
+from mechlab.corpora.rows import TokenRows, pack
+from mechlab.models.language_model import LanguageModel
+from mechlab.models.loaders import load
+from mechlab.models.sites import Site
+from mechlab.store.manifest import CorpusRecord, ModelRecord
+from mechlab.verbs.subject import SubjectConfig
+
+SAMPLED = "sampled"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model at a site, and its text; `corpus` is None where the model writes the text itself."""
+
+    config: SubjectConfig
+    model: LanguageModel
+    site: Site
+    corpus: Corpus | None
+
+    @property
+    def model_record(self) -> ModelRecord:
+        """Return what a run notes of the model."""
+        return ModelRecord(
+            name=self.config.model, fingerprint=self.model.fingerprint, processing=tuple(self.model.processing)
+        )
+
+    @property
+    def corpus_record(self) -> CorpusRecord:
+        """Return what a run notes of the text."""
+        if self.corpus is not None:
+            return CorpusRecord(name=self.corpus.name, fingerprint=self.corpus.fingerprint)
+        return CorpusRecord(name=SAMPLED, fingerprint=digest([SAMPLED, self.model.fingerprint, self.config.seed]))
+
+    @property
+    def n_held_out(self) -> int:
+        """Return the number of held-out rows."""
+        return ceil(self.config.eval_tokens / self.config.row_length)
+
+
+def open_subject(config: SubjectConfig) -> Subject:
+    """Return the subject; no text is read yet.
+
+    Raises:
+        UsageError: the model, site or corpus is unknown, or a row is longer than the model's context.
+    """
+    model = load(config.model, device=config.device)
+    site = Site.parse(config.site, model.spec)
+    if config.row_length > model.spec.n_ctx:
+        remedy = f"{config.model} reads at most {model.spec.n_ctx} tokens."
+        raise UsageError("row is longer than the model's context", value=config.row_length, remedy=remedy)
+    return Subject(config, model, site, _open_text(config))
+
+
+def held_out_rows(subject: Subject, progress: Progress) -> TokenRows:
+    """Return the rows a dictionary is judged by; training never sees them."""
+    if subject.corpus is None:
+        return _sampled(subject, "held-out text", subject.config.eval_tokens, progress)
+    return _packed(subject, subject.corpus, subject.config.eval_tokens, progress)
+
+
+def training_rows(subject: Subject, progress: Progress) -> TokenRows:
+    """Return the rows a dictionary is trained on: those behind the held-out ones."""
+    if subject.corpus is None:
+        return _sampled(subject, "training text", subject.config.tokens, progress)
+    n_held_out = subject.n_held_out * subject.config.row_length
+    rows = _packed(subject, subject.corpus, n_held_out + subject.config.tokens, progress)
+    return rows.select(slice(subject.n_held_out, len(rows)))
+
+
+def _open_text(config: SubjectConfig) -> Corpus | None:
+    if config.corpus == SAMPLED:
+        return None
+    name = config.corpus or (config.model if config.model in CORPORA else None)
+    if name is None:
+        remedy = "Give --corpus FILE, or --corpus sampled for text the model itself writes."
+        raise UsageError("model has no corpus of its own", value=config.model, remedy=remedy)
+    return open_corpus(name, seed=config.seed, text_column=config.text_column)
+
+
+def _packed(subject: Subject, corpus: Corpus, n_tokens: int, progress: Progress) -> TokenRows:
+    if subject.model.tokenizer is None:
+        remedy = "Put its tokenizer.json into the folder."
+        raise UsageError("model has no tokenizer", value=subject.config.model, remedy=remedy)
+    return pack(
+        corpus,
+        subject.model.tokenizer,
+        row_length=subject.config.row_length,
+        n_tokens=n_tokens,
+        d_vocab=subject.model.spec.d_vocab,
+        progress=progress,
+    )
+
+
+def _sampled(subject: Subject, purpose: str, n_tokens: int, progress: Progress) -> TokenRows:
+    seed = sub_seed(subject.config.seed, purpose)
+    return sampled_rows(subject.model, n_tokens, subject.config.row_length, seed=seed, progress=progress)

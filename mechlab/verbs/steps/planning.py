@@ -1,0 +1,80 @@
+"""What a training run would cost: counted where it can be counted, timed on this machine where it cannot."""
+
+import time
+
+import torch
+
+from mechlab.activations.capture import activations_at
+from mechlab.dictionaries import KINDS
+from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.training.config import TrainConfig
+from mechlab.training.loop import fit
+from mechlab.training.source import TensorSource
+from mechlab.verbs.outcome import Outcome
+from mechlab.verbs.steps.fitting import dictionary_config, training_config
+from mechlab.verbs.steps.opening import Subject
+from mechlab.verbs.train_options import TrainOptions
+from mechlab.views.numbers import duration, number
+from mechlab.views.table import Table
+
+N_ROWS_TIMED, N_STEPS_TIMED, KEPT_CHECKPOINTS = 32, 3, 2
+COPIES_IN_TRAINING = 4  # parameters, gradient, and Adam's two moments
+COPIES_IN_CHECKPOINT = 3  # parameters and the two moments
+
+
+def plan(options: TrainOptions, subject: Subject) -> Outcome:
+    """Return tokens, steps, memory, disk and time of a run that is not made; nothing is written."""
+    rows = torch.zeros(N_ROWS_TIMED, options.row_length, dtype=torch.long)
+    capture_s, activations = _timed_capture(subject, rows)
+    d_in = activations.shape[-1]
+    dictionary = KINDS[options.kind](dictionary_config(options, d_in), seed=options.seed).to(subject.model.device)
+    training = training_config(options)
+    step_s = _seconds_per_step(dictionary, activations.flatten(0, 1), training)
+    n_weights = sum(parameter.numel() for parameter in dictionary.parameters())
+    pool_bytes = 4 * d_in * (max(options.pool, training.batch_size) + rows.numel())
+    weight_bytes = 4 * n_weights
+    tokens_s = capture_s * (options.tokens + 4 * options.eval_tokens) / rows.numel()
+    numbers = {
+        "n_tokens": options.tokens,
+        "n_steps": training.n_steps,
+        "n_parameters": n_weights,
+        "memory_bytes": weight_bytes * COPIES_IN_TRAINING
+        + pool_bytes
+        + 4 * subject.model.spec.n_params
+        + 3 * 4 * training.batch_size * options.features
+        + 4 * (options.tokens + options.eval_tokens),
+        "disk_bytes": weight_bytes + KEPT_CHECKPOINTS * (weight_bytes * COPIES_IN_CHECKPOINT + pool_bytes),
+        "time_s": tokens_s + step_s * training.n_steps,
+    }
+    return Outcome({"dry_run": True, **numbers}, (_table(numbers, capture_s / rows.numel(), step_s),))
+
+
+def _timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
+    activations_at(subject.model, rows, subject.site)
+    started = time.monotonic()
+    activations = activations_at(subject.model, rows, subject.site)
+    return time.monotonic() - started, activations
+
+
+def _seconds_per_step(dictionary: Dictionary, vectors: torch.Tensor, training: TrainConfig) -> float:
+    """Return the seconds of one step on vectors of the right width; what they hold hardly matters for the time."""
+    n = min(training.batch_size, len(vectors))
+    brief = training.model_copy(
+        update={"n_tokens": n * N_STEPS_TIMED, "batch_size": n, "checkpoint_every_steps": None, "b_dec_init": "zeros"}
+    )
+    noise = vectors + torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0)).to(vectors)
+    started = time.monotonic()
+    fit(dictionary, TensorSource(noise, n), brief)
+    return (time.monotonic() - started) / N_STEPS_TIMED * training.batch_size / n
+
+
+def _table(numbers: dict[str, float], capture_s: float, step_s: float) -> Table:
+    rows = (
+        ("tokens", number(numbers["n_tokens"]), f"{1e6 * capture_s:.0f} s of the model per million"),
+        ("steps", number(numbers["n_steps"]), f"{1e3 * step_s:.0f} ms each"),
+        ("parameters", number(numbers["n_parameters"]), ""),
+        ("memory", f"{numbers['memory_bytes'] / 1e6:.0f} MB", "weights, moments, pool, one batch of codes"),
+        ("disk", f"{numbers['disk_bytes'] / 1e6:.0f} MB", f"dictionary and {KEPT_CHECKPOINTS} checkpoints"),
+        ("time", duration(numbers["time_s"]), "timed just now on this machine; judging is estimated"),
+    )
+    return Table("What this run would cost", ("what", "amount", "from"), rows, note="Nothing was written.")

@@ -1,0 +1,58 @@
+"""Steer with one feature of a dictionary: the beginnings of held-out texts, continued without and with it.
+
+A random direction of the same norm and strength stands beside it.
+
+The feature is the one whose strongest activation moves a next-token logit most; it is added at twice that activation.
+"""
+
+import torch
+from torch import Tensor
+
+from mechlab.core.randomness import torch_generator
+from mechlab.corpora.rows import TokenRows
+from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.interventions.steer import Steering, feature_direction, generate_pair
+from mechlab.metrics.logit_effects import writes_to_the_stream
+from mechlab.metrics.portraits import FeaturePortrait
+from mechlab.verbs.steps.opening import Subject
+from mechlab.views.report_data import SteeringRow
+
+N_PROMPTS, N_PROMPT_TOKENS, N_NEW_TOKENS = 3, 5, 24
+TIMES_MAX_ACTIVATION = 2.0
+
+
+def steered_samples(
+    subject: Subject, dictionary: Dictionary, portraits: tuple[FeaturePortrait, ...], rows: TokenRows
+) -> tuple[SteeringRow, ...]:
+    """Return before/after rows; none where the site does not write to the residual stream or there is no text."""
+    drivers = [portrait for portrait in portraits if portrait.promoted and portrait.max_activation > 0]
+    if not drivers or subject.model.tokenizer is None or not writes_to_the_stream(subject.site):
+        return ()
+    driver = max(drivers, key=lambda portrait: portrait.promoted[0][1] * portrait.max_activation)
+    strength = TIMES_MAX_ACTIVATION * driver.max_activation
+    steering = Steering(subject.site, feature_direction(dictionary, driver.feature, unit=False), strength)
+    chosen = torch_generator(subject.config.seed, "steering prompts")
+    return tuple(_sample(subject, steering, driver.feature, rows, chosen) for _ in range(N_PROMPTS))
+
+
+def _sample(subject: Subject, steering: Steering, feature: int, rows: TokenRows, draw: torch.Generator) -> SteeringRow:
+    row = int(torch.randint(len(rows), (1,), generator=draw))
+    prompt = rows.tokens[row : row + 1, : 1 + N_PROMPT_TOKENS].long().to(subject.model.device)
+    noise = torch.randn(steering.direction.shape, generator=draw).to(steering.direction)
+    random = Steering(steering.site, noise * steering.direction.norm() / noise.norm(), steering.strength)
+    pair = generate_pair(subject.model, prompt, N_NEW_TOKENS, steering)
+    control = generate_pair(subject.model, prompt, N_NEW_TOKENS, random)
+    return SteeringRow(
+        prompt=_text(subject, prompt[0]),
+        feature=feature,
+        strength=steering.strength,
+        before=_text(subject, pair.base[0, prompt.shape[1] :]),
+        after=_text(subject, pair.steered[0, prompt.shape[1] :]),
+        control=_text(subject, control.steered[0, prompt.shape[1] :]),
+    )
+
+
+def _text(subject: Subject, tokens: Tensor) -> str:
+    special = subject.model.special_ids
+    kept = [token for token in tokens.tolist() if token not in special]
+    return subject.model.to_text(torch.tensor([kept]))[0] if kept else ""

@@ -1,0 +1,79 @@
+"""The main path: open the subject, train, judge, write the page, and give the run its name.
+
+1. Load the model, find the site, open the text; refuse what cannot work before anything is read.
+2. A run that is already there is returned as it is.
+3. Tokenise; fit the dictionary, from the last checkpoint if there is one.
+4. Judge it on the held-out rows, steer with one of its features.
+5. Write dictionary, log and report into the run; it gets its name when all of it is on the disk.
+"""
+
+from pathlib import Path
+
+from mechlab.core.progress import Progress
+from mechlab.store.manifest import Identity
+from mechlab.store.run import REPORT_NAME, Run, finished_run
+from mechlab.store.writer import RunWriter
+from mechlab.verbs.steps.fitting import dictionary_config, fit_in_run, training_config
+from mechlab.verbs.steps.judging import judge
+from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, training_rows
+from mechlab.verbs.steps.reporting import RunCard, report_page
+from mechlab.verbs.steps.steering import steered_samples
+from mechlab.verbs.train_options import TrainOptions
+
+NOT_OF_THE_RESULT = {"out", "device", "dry_run", "resume", "kind", "dictionary", "training"}
+
+
+def train_run(options: TrainOptions, progress: Progress) -> Run:
+    """Return the finished run; made now, or found where it was made before.
+
+    Raises:
+        UsageError: an option does not fit, or the output folder is taken.
+        TrainingDiverged: the loss exploded; the last checkpoint is left in place.
+    """
+    subject = open_subject(options)
+    identity = identity_of(options, subject)
+    out = options.out or _default_out(options, identity)
+    done = finished_run(out, identity)
+    if done is not None:
+        progress.note(f"this run is already there: {out}")
+        return done
+    with RunWriter(out, identity, resume=options.resume) as writer:
+        held_out, rows = held_out_rows(subject, progress), training_rows(subject, progress)
+        dictionary = fit_in_run(options, subject, rows, writer, progress)
+        judgement = judge(subject, dictionary, held_out, progress)
+        samples = steered_samples(subject, dictionary, judgement.portraits, held_out)
+        card = RunCard(identity.run_id(), identity.kind, str(options.out or out), _facts(options, subject))
+        writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
+        return writer.finish(judgement.metrics)
+
+
+def identity_of(options: TrainOptions, subject: Subject) -> Identity:
+    """Return what determines the run: every option, default or given, the model and the text; not where it is put."""
+    plain = options.model_dump(mode="json", exclude=NOT_OF_THE_RESULT)
+    own = dictionary_config(options, d_in=1).model_dump(mode="json", exclude={"d_in"})
+    loop = training_config(options).model_dump(mode="json")
+    return Identity(
+        kind=f"train {options.kind}",
+        config={**plain, "site": str(subject.site), "kind": options.kind, "dictionary": own, "training": loop},
+        seed=options.seed,
+        model=subject.model_record,
+        corpus=subject.corpus_record,
+    )
+
+
+def _default_out(options: TrainOptions, identity: Identity) -> Path:
+    place = str(options.site).replace(".", "_")
+    return Path("runs") / f"{options.kind}-{Path(options.model).name}-{place}-{identity.run_id()[:8]}"
+
+
+def _facts(options: TrainOptions, subject: Subject) -> dict[str, str]:
+    return {
+        "model": f"{options.model}, {subject.model.spec.n_layers} layers, width {subject.model.spec.d_model}",
+        "site": f"{subject.site} ({subject.site.hook_name})",
+        "kind": f"{options.kind}, {options.features:,} features",
+        **{name.replace("_", " "): str(value) for name, value in options.dictionary.items()},
+        "trained on": f"{options.tokens:,} tokens of {subject.corpus_record.name}",
+        "seed": str(options.seed),
+        "model fingerprint": subject.model.fingerprint[:16],
+        "weight processing": ", ".join(subject.model.processing) or "none",
+    }

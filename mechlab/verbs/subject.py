@@ -1,0 +1,25 @@
+"""The subject of a run: a model, a place in it, and the text it reads. Options that several verbs share."""
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from mechlab.core.config import Config
+
+
+class SubjectConfig(Config):
+    """What is looked at."""
+
+    model: str = Field("tales", description="Built-in name, Hugging Face folder, or hub name.")
+    site: str = Field(
+        "resid_post.2", description="Place in the model: resid_post.2, mlp_out.0, blocks.2.hook_resid_post."
+    )
+    corpus: str | None = Field(
+        None,
+        description="Built-in name, text/JSONL/Parquet/Arrow file or folder, hub name, or `sampled`: text the model "
+        "itself writes. Left out: the corpus of a built-in model.",
+    )
+    text_column: str = Field("text", description="Column that holds the text, in files of tables.")
+    tokens: PositiveInt = Field(2_000_000, description="Tokens to train on.")
+    eval_tokens: PositiveInt = Field(100_000, description="Held-out tokens to judge by.")
+    row_length: PositiveInt = Field(128, description="Tokens per row, the start token included.")
+    seed: NonNegativeInt = Field(0, description="Seed of every draw.")
+    device: str = Field("auto", description="auto, cpu, cuda or mps.")

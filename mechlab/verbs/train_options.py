@@ -1,0 +1,25 @@
+"""What to train, on what, how long, and where to put it: the options of a training run."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from mechlab.verbs.outcome import Hidden
+from mechlab.verbs.subject import SubjectConfig
+
+
+class TrainOptions(SubjectConfig):
+    """A training run; `dictionary` and `training` reach every key of the kind and of the loop."""
+
+    kind: Annotated[str, Hidden()] = Field("topk", description="Dictionary kind.")
+    features: PositiveInt = Field(2048, description="Features of the dictionary (d_sae).")
+    batch_size: PositiveInt = Field(4096, description="Tokens per training step.")
+    lr: PositiveFloat | None = Field(None, description="Peak learning rate. Left out: the training loop's own.")
+    pool: PositiveInt = Field(65_536, description="Activations the shuffling pool holds.")
+    checkpoint_every: PositiveInt = Field(200, description="Steps between checkpoints.")
+    dictionary: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The kind's own keys.")
+    training: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The loop's own keys.")
+    out: Path | None = Field(None, description="Folder of the run. Left out: runs/KIND-MODEL-SITE-ID.")
+    resume: bool = Field(False, description="Go on with an unfinished run in the same folder.")
+    dry_run: bool = Field(False, description="Only say what it would cost: tokens, memory, disk, time.")
