@@ -53,7 +53,6 @@ class RunWriter:
             ArtifactError: the newest checkpoint of the unfinished run is damaged.
         """
         _refuse_foreign(self.out, self.folder)
-        self._refuse_finished()
         self._lock.acquire()
         try:
             self._refuse_finished()

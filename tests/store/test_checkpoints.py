@@ -60,6 +60,12 @@ def test_the_same_step_can_be_written_again(tmp_path):
     assert latest_checkpoint(tmp_path).tensors["w"].shape == (1,)
 
 
+def test_what_a_killed_writer_left_does_not_get_into_a_checkpoint(tmp_path, names):
+    (tmp_path / ".step-00000005.tmp").mkdir()
+    (tmp_path / ".step-00000005.tmp" / ".tensors.safetensors.tmp").write_bytes(b"half")
+    assert names(write_checkpoint(tmp_path, at(5))) == ["state.json", "tensors.safetensors"]
+
+
 def test_equal_checkpoints_have_equal_bytes(tmp_path):
     first, second = write_checkpoint(tmp_path / "a", at(5)), write_checkpoint(tmp_path / "b", at(5))
     for name in ("tensors.safetensors", "state.json"):

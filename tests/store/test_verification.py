@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from mechlab.store.manifest import write_manifest
+from mechlab.store.run import open_run
 from mechlab.store.safetensors_header import read_header
 from mechlab.store.verification import Problem, stored_files
 
@@ -78,11 +80,15 @@ def test_a_file_that_became_a_folder_is_missing(run):
     [{"metrics": {"l0": 1}}, {"seed": 9}, {"config": {}}, {"files": {}}, {"id": "0" * 16}, {"seal": ""}],
 )
 def test_an_edited_manifest_is_found(run, change):
-    from mechlab.store.run import open_run
-
     path = run.folder / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert "run.json" in {problem.file for problem in open_run(run.folder).verify()}
+
+
+def test_an_id_that_does_not_fit_is_found_even_under_a_fitting_seal(run):
+    other = write_manifest(run.folder, run.manifest.model_copy(update={"seed": 9}))
+    [problem] = open_run(run.folder).verify()
+    assert str(problem) == f"run.json: was changed: its content has the id {other.run_id()}, not {run.id}"
 
 
 def test_the_manifest_and_the_lock_are_no_files_of_the_run(tmp_path):
