@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 256
 
 
 def sampled_rows(
-    model: LanguageModel, *, n_tokens: int, row_length: int, seed: int, progress: Progress = SILENT
+    model: LanguageModel, n_tokens: int, row_length: int, seed: int, progress: Progress = SILENT
 ) -> TokenRows:
     """Return at least `n_tokens` tokens of the model's own text in rows, unlabelled.
 

@@ -38,7 +38,7 @@ def test_what_goes_in_comes_out_exactly_once(moves: list[tuple[int, int]], seed:
 @pytest.mark.parametrize("n_filled", [12, 400])
 def test_every_filled_vector_is_equally_likely_to_be_drawn(n_filled: int):
     pool, counts = pool_of(n_filled), np.zeros(n_filled)
-    for _ in range(60 * n_filled // 6):
+    for _ in range(30 * n_filled // 6):
         pool.add(numbers(0, n_filled))
         counts[pool.take(6).flatten().int().numpy()] += 1
         pool.take(n_filled - 6)

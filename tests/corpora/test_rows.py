@@ -82,6 +82,12 @@ def test_an_uneven_count_is_rounded_up_to_whole_rows():
     assert packed(["w1 " * 100], row_length=8, n_tokens=17).tokens.shape == (3, 8)
 
 
+def test_asking_for_more_tokens_only_adds_rows_behind():
+    texts = [f"w{i} w{i + 1} w{i + 2} w{i + 3} w{i + 4}" for i in range(30)]
+    few, many = packed(texts, 7, 40), packed(texts, 7, 140)
+    assert torch.equal(few.tokens, many.tokens[: len(few)])
+
+
 def test_the_fingerprint_follows_corpus_tokenizer_length_and_count():
     texts = ["w1 w2 w3 w4 w5 w6 w7 w8 w9"] * 9
     base = packed(texts)
