@@ -78,7 +78,8 @@ def attend(
     scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
     scores = through("scores", scores.masked_fill(~attention_mask, -torch.inf))
     # A row whose scores are all -inf attends nowhere; softmax alone would make it NaN.
-    pattern = scores.softmax(-1, dtype=torch.float32).nan_to_num(0.0).to(query.dtype)
+    precise = torch.promote_types(scores.dtype, torch.float32)
+    pattern = scores.softmax(-1, dtype=precise).nan_to_num(0.0).to(query.dtype)
     pattern = through("pattern", pattern)
     value = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
     return (pattern @ value).transpose(1, 2).contiguous(), pattern

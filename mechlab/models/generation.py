@@ -13,7 +13,9 @@ Step = Callable[[Tokens], Float[Tensor, "batch d_vocab"]]
 Choose = Callable[[Float[Tensor, "batch d_vocab"]], Int[Tensor, "batch 1"]]
 
 
-def extend(tokens: Tokens, n_tokens: int, step: Step, choose: Choose, *, use_cache: bool) -> Tokens:
+def extend(
+    tokens: Tokens, n_tokens: int, step: Step, choose: Choose, *, use_cache: bool
+) -> Int[Tensor, "batch pos_and_new"]:
     """Return the rows followed by `n_tokens` chosen tokens each.
 
     Args:

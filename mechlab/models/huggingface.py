@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -36,18 +37,19 @@ class HuggingFaceModel(LanguageModel):
         self.layout = ARCHITECTURES[module.config.model_type](module)
         super().__init__(name or module.config.model_type, spec_of(module, self.layout), tokenizer, processing)
         self._hooks = Hooks(module, self.layout, self.spec)
+        self._embedding: Tensor = self.layout.embed.weight  # type: ignore[assignment]
         self._open_readings: list[Readings] = []
         self._fingerprint = ""
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.module.device
+        return self._embedding.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Number type of weights and activations."""
-        return self.module.dtype
+        return self._embedding.dtype
 
     @property
     def fingerprint(self) -> str:
@@ -107,7 +109,7 @@ class HuggingFaceModel(LanguageModel):
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
         use_cache: bool = True,
-    ) -> Tokens:
+    ) -> Int[Tensor, "batch pos_and_new"]:
         """Return the prompts followed by `n_tokens` new tokens each; open edits apply to every pass."""
         if n_tokens < 0:
             raise UsageError("number of new tokens is negative", value=n_tokens)

@@ -78,7 +78,7 @@ class LanguageModel(ABC):
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
         use_cache: bool = True,
-    ) -> Tokens:
+    ) -> Int[Tensor, "batch pos_and_new"]:
         """Return the prompts followed by `n_tokens` new tokens each; open edits apply to every pass.
 
         Args:

@@ -47,6 +47,14 @@ class Station(ABC):
             value = value if changed is None else changed
         return value
 
+    def passed(self, slot: Slot, shown: Tensor) -> Tensor | None:
+        """Return what to go on with after all visits, None if the module's own tensor will do.
+
+        It will not do if someone may ask for the gradient at what was shown: the pass must then run through it.
+        """
+        changed = self.through(slot, shown)
+        return None if changed is shown and not shown.requires_grad else changed
+
     @abstractmethod
     def attach(self) -> list[Any]:
         """Hook the module; return the handles that undo it."""
@@ -65,8 +73,8 @@ class InputStation(Station):
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         value = args[0] if self.n_heads is None else args[0].unflatten(-1, (self.n_heads, -1))
-        changed = self.through("input", value)
-        return None if changed is value else (changed.reshape(args[0].shape), *args[1:])
+        changed = self.passed("input", value)
+        return None if changed is None else (changed.reshape(args[0].shape), *args[1:])
 
 
 class OutputStation(Station):
@@ -99,9 +107,7 @@ class PositionStation(Station):
         self.n_rows = output.shape[0]
 
     def _hook(self, module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-        value = output.expand(self.n_rows, -1, -1)
-        changed = self.through("output", value)
-        return None if changed is value else changed
+        return self.passed("output", output.expand(self.n_rows, -1, -1))
 
 
 class MiddleStation(Station):
@@ -116,9 +122,8 @@ class MiddleStation(Station):
         return [self.module.register_forward_pre_hook(self._hook)]
 
     def _hook(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        value = args[0].clone()
-        changed = self.through("input", value)
-        if changed is not value:
+        changed = self.passed("input", args[0].clone())
+        if changed is not None:
             args[0].copy_(changed)
 
 
@@ -136,9 +141,8 @@ class ProjectionStation(Station):
     def _hook(self, module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
         result = output
         for slot, part in self.parts.items():
-            value = part.heads(result)
-            changed = self.through(slot, value)
-            if changed is not value:
+            changed = self.passed(slot, part.heads(output)) if slot in self.visits else None
+            if changed is not None:
                 result = result.clone() if result is output else result
                 part.heads(result).copy_(changed)
         return None if result is output else result
@@ -156,16 +160,15 @@ class NormStation(Station):
         return [self.module.register_forward_hook(self._hook)]
 
     def _hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
-        value = args[0].float()
+        value = args[0].to(torch.promote_types(args[0].dtype, torch.float32))
         centred = value - value.mean(-1, keepdim=True) if self.norm.kind == "LN" else value
         found = (centred.pow(2).mean(-1, keepdim=True) + self.norm.eps).sqrt()
-        scale = self.through("scale", found)
-        normalized = centred / scale
-        changed = self.through("normalized", normalized)
-        if scale is found and changed is normalized:
+        scale = self.passed("scale", found)
+        shown = centred / (found if scale is None else scale)
+        normalized = self.passed("normalized", shown)
+        if scale is None and normalized is None:
             return None
-        bias = self.norm.bias()
-        gained = changed * self.norm.gain()
+        gained, bias = (shown if normalized is None else normalized) * self.norm.gain(), self.norm.bias()
         return (gained if bias is None else gained + bias).to(output.dtype)
 
 
@@ -186,14 +189,13 @@ class ResultStation(Station):
     def _hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         z = args[0].unflatten(-1, (self.n_heads, -1))
         weight = linear_weight(module).unflatten(0, (self.n_heads, -1))
-        change, results = None, None
+        results, total = None, output
         if "result" in self.visits:
             found = torch.einsum("...hd,hdm->...hm", z, weight)
-            results = self.through("result", found)
-            change = None if results is found else (results - found).sum(-2)
+            results = self.passed("result", found.clone())
+            total = total if results is None else total + (results - found).sum(-2)
         for head in [slot for slot in self.visits if isinstance(slot, int)]:
             found = z[..., head, :] @ weight[head] if results is None else results[..., head, :]
-            changed = self.through(head, found)
-            if changed is not found:
-                change = changed - found + (0 if change is None else change)
-        return None if change is None else output + change
+            changed = self.passed(head, found.clone())
+            total = total if changed is None else total + (changed - found)
+        return None if total is output else total
