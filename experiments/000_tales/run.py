@@ -23,11 +23,14 @@ HELD_OUT_SEED = 1_000_003
 
 def main() -> None:
     """Train, write the Hugging Face folder, judge what was written, and write result.json."""
+    torch.set_num_threads(1)  # more threads only wait for one another at this size
+    torch.set_float32_matmul_precision("medium")
     recipe = Recipe()
     tokenizer = build_tokenizer(vocabulary())
     model = new_model(recipe, len(tokenizer), tokenizer.bos_token_id).to("cuda" if torch.cuda.is_available() else "cpu")
     rows = token_rows(TalesCorpus(seed=recipe.seed), tokenizer, recipe)
     seconds = train(model, rows, recipe, RichProgress())
+    model.config._attn_implementation = "sdpa"
     model.cpu().eval().save_pretrained(PLACE)
     tokenizer.save_pretrained(PLACE)
     judged = judge(model, tokenizer)

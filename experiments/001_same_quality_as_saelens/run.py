@@ -39,7 +39,7 @@ def one_seed(options: TrainOptions) -> dict:
     rows, held_out = training_rows(subject, SILENT), held_out_rows(subject, SILENT)
     training = training_config(options)
 
-    def judged(train, name: str) -> dict:  # noqa: ANN001
+    def judged(train, name: str) -> dict:
         stream = new_stream(options, subject, rows)
         started = time.process_time()
         dictionary = train(stream)
@@ -48,7 +48,7 @@ def one_seed(options: TrainOptions) -> dict:
         print(options.seed, name, cpu_s, found["explained_variance"], flush=True)
         return {"cpu_seconds": cpu_s, **{name: found[name].model_dump() for name in NUMBERS}}
 
-    def ours(stream):  # noqa: ANN001, ANN202
+    def ours(stream):
         dictionary = mechlab.TopKDictionary(dictionary_config(options, stream.d_in), seed=options.seed)
         mechlab.fit(dictionary, stream, training)
         return dictionary.eval()

@@ -34,4 +34,4 @@ def tell(story: Story) -> None:
     writer.fill(template, {"event": event, **first, **second})
 
 
-TASK = Task("greater_than", tell, TELLING, "main", 0.8)
+TASK = Task("greater_than", tell, TELLING, "main", 1.4)
