@@ -108,8 +108,6 @@ class RunWriter:
                 sync(self.folder / name)
                 files[name] = record_file(self.folder / name)
             manifest = write_manifest(self.folder, self._manifest(metrics, files))
-            for folder in (self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())):
-                sync(folder)
             self.folder.replace(self.out)
             (self.out / LOCK_NAME).unlink()
             sync(self.out.parent)
@@ -176,8 +174,6 @@ def _clear(folder: Path, kept: tuple[str, ...]) -> None:
         for path in folder.iterdir():
             if path.name not in kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for path in (folder / CHECKPOINTS_NAME).glob(".*.tmp"):
-            shutil.rmtree(path)
 
 
 def _cut(log: Path, n_bytes: int) -> None:

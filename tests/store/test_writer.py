@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -68,6 +69,15 @@ def test_all_of_a_run_is_on_the_disk_before_it_has_its_name(tmp_path, identity, 
     assert synced[-1] == str(tmp_path)
 
 
+def test_the_log_is_on_the_disk_before_the_checkpoint_that_counts_its_bytes(tmp_path, identity, synced):
+    with RunWriter(tmp_path / "a", identity) as writer:
+        writer.log({"step": 1})
+        synced.clear()
+        writer.save_checkpoint(1, {}, {})
+    assert Path(synced[0]).name == "metrics.jsonl"
+    assert len(synced) > 1
+
+
 def test_other_work_gives_other_bytes(tmp_path, identity, whole):
     assert content(work(tmp_path / "again", identity.model_copy(update={"seed": 4})).folder) != whole
 
@@ -112,7 +122,7 @@ def test_a_kill_inside_the_store_can_be_resumed_too(tmp_path, identity, whole, k
 def test_a_run_killed_before_its_name_was_given_is_not_taken_for_finished(
     tmp_path, identity, whole, killed, monkeypatch
 ):
-    monkeypatch.setattr("pathlib.Path.replace", _deadly_for_folders(__import__("pathlib").Path.replace))
+    monkeypatch.setattr("pathlib.Path.replace", _deadly_for_folders(Path.replace))
     killed(lambda: work(tmp_path / "a", identity))
     monkeypatch.undo()
     assert not (tmp_path / "a").exists()
@@ -187,6 +197,13 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path, identity):
     assert sorted(map(str, tmp_path.rglob("*"))) == sorted(
         str(tmp_path / name) for name in ("a", "a/thesis.tex", "b.partial", "b.partial/thesis.tex")
     )
+
+
+def test_a_writer_that_has_finished_leaves_the_place_to_the_next(tmp_path, identity, names):
+    with RunWriter(tmp_path / "a", identity) as writer:
+        writer.finish({})
+        (tmp_path / "a.partial").mkdir()
+    assert names(tmp_path) == ["a", "a.partial"]
 
 
 def test_the_name_of_an_unfinished_run_is_not_given_to_a_finished_one(tmp_path, identity, names):
