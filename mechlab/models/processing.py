@@ -24,6 +24,10 @@ from mechlab.models.architectures import ARCHITECTURES
 from mechlab.models.architectures.layout import Layout, Norm, linear_bias, linear_weight
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.weights import Weights
+
+# Means of random rows are 1 / sqrt(width) of their size, over 0.002 for any width in use; centred ones are far below.
+ROUNDING = 3e-4
 
 
 @dataclass(frozen=True)
@@ -182,3 +186,24 @@ STEPS = {
     "center_unembed": Step(_center_unembed, _caps_logits),
     "fold_value_biases": Step(_fold_value_biases, _has_no_value_biases),
 }
+
+
+def found_processing(weights: Weights) -> tuple[str, ...]:
+    """Return the steps these weights show the marks of, for a model that somebody else processed."""
+    norms = [(weights.ln_final_w, weights.ln_final_b)]
+    norms += [pair for layer in weights.layers for pair in ((layer.ln1_w, layer.ln1_b), (layer.ln2_w, layer.ln2_b))]
+    written = [weights.W_E, *(matrix for layer in weights.layers for matrix in (layer.W_O, layer.W_out))]
+    value_biases = [layer.b_V for layer in weights.layers]
+    marks = {
+        "fold_norm": all(bool((gain == 1).all()) and not bias.any() for gain, bias in norms),
+        "center_writing": all(_is_centred(matrix) for matrix in written),
+        "center_unembed": _is_centred(weights.W_U),
+        "fold_value_biases": not any(bias.any() for bias in value_biases) and any(x.b_O.any() for x in weights.layers),
+    }
+    return tuple(step for step in STEPS if marks[step])
+
+
+def _is_centred(matrix: Float[Tensor, "*lead width"]) -> bool:
+    """Tell whether the means over the last axis are zero, but for rounding."""
+    means = matrix.float().mean(-1)
+    return bool(means.square().mean().sqrt() <= ROUNDING * matrix.float().square().mean().sqrt())
