@@ -44,9 +44,9 @@ def test_without_an_end_the_stream_goes_on_and_loses_nothing():
 def test_nothing_is_read_that_no_batch_needs():
     model = TokenEcho()
     source = RowSource(model, numbered_rows(1000, 16), "resid_post.1", skip_special=False)
-    model.n_rows_asked = 0
+    model.asked.clear()
     assert len(list(MixedBatches(source, 4, MixConfig(batch_size=32, pool_size=4096, n_batches=10)))) == 10
-    assert model.n_rows_asked == 20
+    assert len(model.asked) == 20
 
 
 def test_batches_are_plain_float32_tensors_that_autograd_may_keep():
@@ -82,11 +82,20 @@ def test_neighbours_in_a_batch_are_uncorrelated():
     assert abs(inside.item()) < 0.05
 
 
-def test_every_pass_has_an_order_of_its_own_and_the_seed_decides_it():
-    first = tokens(batches_of(n_batches=60)).reshape(2, 960)
-    assert not torch.equal(first[0], first[1])
-    assert torch.equal(first, tokens(batches_of(n_batches=60)).reshape(2, 960))
-    assert not torch.equal(first, tokens(batches_of(n_batches=60, seed=1)).reshape(2, 960))
+def test_every_pass_visits_the_rows_in_an_order_of_its_own():
+    model = TokenEcho()
+    source = RowSource(model, numbered_rows(60, 16), "resid_post.1", skip_special=False)
+    model.asked.clear()
+    list(MixedBatches(source, 7, MixConfig(batch_size=32, pool_size=64, n_batches=60)))
+    first, second = model.asked[:60], model.asked[60:]
+    assert sorted(first) == sorted(second) == list(range(0, 960, 16))
+    assert len({tuple(first), tuple(second), tuple(sorted(first))}) == 3
+
+
+def test_the_seed_decides_the_batches():
+    first = tokens(batches_of(n_batches=60))
+    assert torch.equal(first, tokens(batches_of(n_batches=60)))
+    assert not torch.equal(first, tokens(batches_of(n_batches=60, seed=1)))
 
 
 @pytest.mark.parametrize("n_before", [0, 1, 7, 29, 44, 59])

@@ -13,7 +13,7 @@ from mechlab.models.spec import ModelSpec
 
 
 class TokenEcho(LanguageModel):
-    """Answers every site with [token, token squared, 1] and counts the rows it was asked for."""
+    """Answers every site with [token, token squared, 1] and notes the first token of each row it was asked for."""
 
     device, dtype, fingerprint = torch.device("cpu"), torch.float32, "echo"
     logits = read = edit = generate = weights = Any
@@ -21,10 +21,10 @@ class TokenEcho(LanguageModel):
     def __init__(self) -> None:
         sizes = {"n_layers": 4, "d_model": 3, "n_heads": 1, "n_kv_heads": 1, "d_head": 3, "d_mlp": 3}
         super().__init__("echo", ModelSpec(architecture="gpt2", d_vocab=10**9, n_ctx=10**6, **sizes), None)
-        self.n_rows_asked = 0
+        self.asked: list[int] = []
 
     def activations(self, tokens: Tensor, sites: Sequence[str | Site]) -> dict[str, Tensor]:
-        self.n_rows_asked += len(tokens)
+        self.asked += tokens[:, 0].tolist()
         values = tokens.double()
         return {str(site): torch.stack([values, values**2, torch.ones_like(values)], dim=-1) for site in sites}
 
