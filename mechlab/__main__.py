@@ -6,37 +6,48 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from mechlab.core.errors import MechlabError
+from mechlab.core.errors import MechlabError, UsageError
 from mechlab.core.registry import Registry
 from mechlab.verbs import VERBS
 from mechlab.verbs.options import command, merge, visible_fields
 from mechlab.verbs.outcome import Outcome, Verb
 
+OptionMistake: Any = typer.BadParameter.__base__  # typer's own mistakes have no public name but this one's
 ABOUT = "A workbench for mechanistic interpretability: train, judge, look at and steer with sparse dictionaries."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 success, 2 a user's mistake, 1 anything else."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        build_app(given)(args=given, prog_name="mechlab")
+        code = build_app(given)(args=given, prog_name="mechlab", standalone_mode=False)
     except MechlabError as error:
         _leave(f"error: {error}", error.exit_code)
+    except OptionMistake as error:
+        where = error.ctx.command_path if error.ctx else "mechlab"
+        _leave(f"error: {error.format_message().rstrip('.')}. Try {where} --help.", error.exit_code)
     except KeyboardInterrupt:
-        _leave("stopped; a training run goes on with the same command and --resume", 1)
+        _leave("stopped", 1)
     except Exception as error:  # the last line of defence: a user never meets a traceback unasked
         if os.environ.get("MECHLAB_TRACEBACK"):
             raise
         _leave(f"internal error: {type(error).__name__}: {error} (MECHLAB_TRACEBACK=1 shows where)", 1)
+    raise SystemExit(1 if code else 0)
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
-    """Return the typer app; of a verb with kinds only the kind in `arguments` is imported."""
-    app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    """Return the typer app; of a verb with kinds only the kind in `arguments` is imported.
+
+    Raises:
+        UnknownName: the verb or the kind in `arguments` is unknown.
+    """
+    app = typer.Typer(help=ABOUT, add_completion=False, pretty_exceptions_enable=False)
+    if arguments and not arguments[0].startswith("-"):
+        VERBS[arguments[0]]  # an unknown verb is refused here, with the known ones
     for name in VERBS:
         verb: Verb = VERBS[name]
         if verb.kinds is None:
@@ -47,17 +58,26 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True)
+    app = typer.Typer()
     asked = next((word for word in arguments[1:] if not word.startswith("-")), None)
-    if asked is not None and arguments[0] in VERBS and VERBS[arguments[0]] is verb:
-        kinds[asked]  # an unknown kind is refused here, with the known ones
+    if arguments and arguments[0] in VERBS and VERBS[arguments[0]] is verb:
+        _refuse_unknown_kind(arguments, kinds, asked)
+    else:
+        asked = None
     for kind in kinds:
-        own = visible_fields(kinds[kind].Config) if kind == asked else {}
-        kept = {name: field for name, field in own.items() if name not in verb.kind_keys_set_by_verb}
+        own = verb.fields_of(kinds[kind]) if kind == asked else {}
         help_text = inspect.getdoc(kinds[kind]) if kind == asked else f"{kinds.noun.capitalize()} {kind}."
-        handle = partial(_execute_kind, verb, kind)
-        app.command(kind)(command({**visible_fields(verb.config), **kept}, handle, help_text or ""))
+        handle = partial(_execute_kind, verb, kind, dict.fromkeys(own, verb.kind_key))
+        app.command(kind)(command({**visible_fields(verb.config), **own}, handle, help_text or ""))
     return app
+
+
+def _refuse_unknown_kind(arguments: Sequence[str], kinds: Registry, asked: str | None) -> None:
+    if asked is not None:
+        kinds[asked]
+    elif "--help" not in arguments:
+        what = f"`mechlab {arguments[0]}` needs a {kinds.noun}"
+        raise UsageError(what, remedy=f"Known: {', '.join(kinds)}.")
 
 
 def _execute(
@@ -66,22 +86,34 @@ def _execute(
     _report(verb, merge(verb.config, values, config_file, settings), **show)
 
 
-def _execute_kind(verb: Verb, kind: str, values: dict[str, Any], **options: Any) -> None:
-    own = {key: values.pop(key) for key in list(values) if key not in verb.config.model_fields}
-    _execute(verb, {**values, "kind": kind, verb.kind_key: {**own}}, **options)
+def _execute_kind(
+    verb: Verb,
+    kind: str,
+    inner: dict[str, str],
+    values: dict[str, Any],
+    *,
+    config_file: Path | None,
+    settings: list[str],
+    **show: bool,
+) -> None:
+    _report(verb, merge(verb.config, {**values, "kind": kind}, config_file, settings, inner), **show)
 
 
 def _report(verb: Verb, config: Any, *, as_json: bool, quiet: bool) -> None:
     from mechlab.core.progress import SILENT
     from mechlab.views import terminal
 
-    outcome: Outcome = verb.run(config, SILENT if quiet else terminal.RichProgress())
+    try:
+        outcome: Outcome = verb.run(config, SILENT if quiet else terminal.RichProgress())
+    except KeyboardInterrupt:
+        goes_on = "the same command with --resume goes on from the last checkpoint"
+        _leave(f"stopped; {goes_on if 'resume' in type(config).model_fields else 'no run was written'}", 1)
     terminal.print_outcome(outcome.tables, outcome.lines, outcome.data if as_json else None)
     raise SystemExit(outcome.exit_code)
 
 
-def _leave(line: str, code: int) -> None:
-    print(line, file=sys.stderr)  # noqa: T201
+def _leave(line: str, code: int) -> NoReturn:
+    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201
     raise SystemExit(code)
 
 

@@ -16,14 +16,29 @@ class Config(BaseConfig):
     out: Path = Field(Path("runs/demo"), description="Folder of the run.")
     seed: NonNegativeInt = Field(0, description="Seed of every draw.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
+    dry_run: bool = Field(False, description="Only say what it would cost: tokens, memory, disk, time.")
 
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Train, judge, look at and steer with a sparse autoencoder of the built-in model; takes a few minutes."""
+    from mechlab.verbs.steps.opening import open_subject
+    from mechlab.verbs.steps.planning import plan
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.verbs.steps.train_run import train_run
 
-    options = TrainOptions(
+    options = _options(config)
+    if config.dry_run:
+        return plan(options, open_subject(options))
+    made = train_run(options, progress)
+    data, table = run_summary(made)
+    return Outcome(data, (table,), _next_steps(made.folder))
+
+
+VERB = Verb(Config, run)
+
+
+def _options(config: Config) -> TrainOptions:
+    return TrainOptions(
         kind="topk",
         model="tales",
         site="resid_post.2",
@@ -37,12 +52,6 @@ def run(config: Config, progress: Progress) -> Outcome:
         out=config.out,
         resume=True,
     )
-    made = train_run(options, progress)
-    data, table = run_summary(made)
-    return Outcome(data, (table,), _next_steps(made.folder))
-
-
-VERB = Verb(Config, run)
 
 
 def _next_steps(folder: Path) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 from mechlab.core.config import Config, build, override, read_yaml
 from mechlab.verbs.outcome import Hidden, Positional
 
+CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 CONFIG_HELP = "YAML file with any of the options; the command line wins over it."
 SET_HELP = "Set any config key, also nested ones: -s key=value (repeatable)."
 
@@ -31,36 +33,81 @@ def command(fields: Mapping[str, FieldInfo], handle: Callable[..., None], help_t
     `handle` is called with the given values (only those the user gave), the config file, the settings and the switches.
     """
 
-    def run(**given: Any) -> None:
+    def run(context: typer.Context, **given: Any) -> None:
         switches = {key: given.pop(key) for key in ("config_file", "settings", "as_json", "quiet")}
-        values = {key: value for key, value in given.items() if value is not None and value != []}
-        handle(values, **switches)
+        handle({key: value for key, value in given.items() if _was_given(context, key)}, **switches)
 
-    run.__signature__ = inspect.Signature([*map(_parameter, fields, fields.values()), *_switches()])  # type: ignore[attr-defined]
+    parameters = [CONTEXT, *map(_parameter, fields, fields.values()), *_switches()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = help_text
     return run
 
 
-def merge(config: type[Config], values: dict[str, Any], config_file: Path | None, settings: list[str]) -> Any:
-    """Return the validated config: defaults, then the file, then the options given, then the settings."""
-    from_file = read_yaml(config_file) if config_file else {}
-    return build(config, override({**from_file, **values}, settings or []))
+def merge(
+    config: type[Config],
+    values: Mapping[str, Any],
+    config_file: Path | None = None,
+    settings: Sequence[str] | None = None,
+    inner: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
+    """Return the validated config: defaults, then the file, then the options given, then the settings.
+
+    Args:
+        config: what to build.
+        values: the options given.
+        config_file: YAML with some of the options.
+        settings: `key=value` texts.
+        inner: keys that may be given as if they were the config's own, and the key below which they belong.
+    """
+    from_file = _placed(read_yaml(config_file), inner) if config_file else {}
+    placed = [f"{inner[key]}.{text}" if (key := _first_key(text)) in inner else text for text in settings or ()]
+    return build(config, override(_over(from_file, _placed(values, inner)), placed))
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _first_key(setting: str) -> str:
+    return setting.partition("=")[0].partition(".")[0].strip()
+
+
+def _placed(values: Mapping[str, Any], inner: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values with inner keys moved below the key they belong to."""
+    placed = {key: value for key, value in values.items() if key not in inner}
+    for key in values:
+        if key in inner:
+            placed = _over(placed, {inner[key]: {key: values[key]}})
+    return placed
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `below` with the values of `above` put over it, key by key also inside mappings."""
+    both = {key for key in above if isinstance(above[key], dict) and isinstance(below.get(key), dict)}
+    return {**below, **above, **{key: _over(below[key], above[key]) for key in both}}
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     kind = _plain_type(field.annotation)
-    default_text = None if field.is_required() else _shown(field.get_default(call_default_factory=True))
+    default = inspect.Parameter.empty if field.is_required() else _default(field)
     if any(isinstance(mark, Positional) for mark in field.metadata):
         info = typer.Argument(help=field.description, show_default=False)
-        annotation = kind if field.is_required() else kind | None
-        default = inspect.Parameter.empty if field.is_required() else None
     else:
-        flags = [f"--{name.replace('_', '-')}"]
-        info = typer.Option(*flags, help=field.description, show_default=default_text or False)
-        annotation, default = kind | None, None
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
-    )
+        info = typer.Option(_flags(name, default), help=field.description, show_default=default is not None)
+    annotation = Annotated[kind if field.is_required() else kind | None, info]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _default(field: FieldInfo) -> Any:
+    value = field.get_default(call_default_factory=True)
+    return (list(value) or None) if isinstance(value, tuple) else value
+
+
+def _flags(name: str, default: Any) -> str:
+    """Return the option's name; what is on by default can be switched off."""
+    flag = name.replace("_", "-")
+    return f"--{flag}/--no-{flag}" if default is True else f"--{flag}"
 
 
 def _switches() -> list[inspect.Parameter]:
@@ -88,13 +135,3 @@ def _plain_type(annotation: Any) -> Any:
     if origin is Literal or annotation not in (int, float, bool, str, Path):
         return str
     return annotation
-
-
-def _shown(default: Any) -> str | None:
-    return (
-        None
-        if default is None or default == ()
-        else str(default).lower()
-        if isinstance(default, bool)
-        else str(default)
-    )

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from pydantic.fields import FieldInfo
+
 from mechlab.core.config import Config
 from mechlab.core.progress import Progress
 from mechlab.core.registry import Registry
@@ -42,6 +44,13 @@ class Verb:
     def help(self) -> str:
         """Return what `--help` says: the docstring of the verb's function."""
         return inspect.getdoc(self.run) or ""
+
+    def fields_of(self, kind: Any) -> dict[str, FieldInfo]:
+        """Return the fields of a kind's `Config` that become options: those neither the verb nor its site sets."""
+        own = kind.Config.model_fields.items()
+        return {
+            name: field for name, field in own if name not in {*self.kind_keys_set_by_verb, *self.config.model_fields}
+        }
 
 
 class Positional:

@@ -20,6 +20,6 @@ class SubjectConfig(Config):
     text_column: str = Field("text", description="Column that holds the text, in files of tables.")
     tokens: PositiveInt = Field(2_000_000, description="Tokens to train on.")
     eval_tokens: PositiveInt = Field(100_000, description="Held-out tokens to judge by.")
-    row_length: PositiveInt = Field(128, description="Tokens per row, the start token included.")
+    row_length: int = Field(128, ge=2, description="Tokens per row, the start token included.")
     seed: NonNegativeInt = Field(0, description="Seed of every draw.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechlab.activations.stream import ActivationStream, StreamConfig
 from mechlab.core.config import build
+from mechlab.core.errors import ConfigError
 from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries import KINDS
@@ -19,12 +20,19 @@ if TYPE_CHECKING:
     from mechlab.verbs.train import Config
 
 
+SET_ELSEWHERE = frozenset({"d_in", "d_sae", "d_out"})
+
+
 def dictionary_config(config: "Config", d_in: int) -> DictionaryConfig:
     """Return the kind's own config.
 
     Raises:
-        ConfigError: a value does not fit, for example k above the number of features.
+        ConfigError: a value does not fit, for example k above the number of features, or a width is given that the site
+            or `features` sets.
     """
+    for key in SET_ELSEWHERE & config.dictionary.keys():
+        remedy = "The site sets the widths, --features the size."
+        raise ConfigError("dictionary's width is not an option", value=key, remedy=remedy)
     return build(KINDS[config.kind].Config, {"d_in": d_in, "d_sae": config.features, **config.dictionary})
 
 

@@ -20,6 +20,8 @@ from mechlab.views.table import Table
 N_ROWS_TIMED, N_STEPS_TIMED, KEPT_CHECKPOINTS = 32, 3, 2
 COPIES_IN_TRAINING = 4  # parameters, gradient, and Adam's two moments
 COPIES_IN_CHECKPOINT = 3  # parameters and the two moments
+WHOLE_PASSES_JUDGING = 8  # clean, spliced, zeros and mean, for the dictionary and for an untrained one
+CAPTURES_JUDGING = 4  # the mean activation, known causes, the survey of features, their contexts
 
 
 def plan(options: TrainOptions, subject: Subject) -> Outcome:
@@ -33,7 +35,6 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
     n_weights = sum(parameter.numel() for parameter in dictionary.parameters())
     pool_bytes = 4 * d_in * (max(options.pool, training.batch_size) + rows.numel())
     weight_bytes = 4 * n_weights
-    tokens_s = capture_s * (options.tokens + 4 * options.eval_tokens) / rows.numel()
     numbers = {
         "n_tokens": options.tokens,
         "n_steps": training.n_steps,
@@ -44,9 +45,34 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
         + 3 * 4 * training.batch_size * options.features
         + 4 * (options.tokens + options.eval_tokens),
         "disk_bytes": weight_bytes + KEPT_CHECKPOINTS * (weight_bytes * COPIES_IN_CHECKPOINT + pool_bytes),
-        "time_s": tokens_s + step_s * training.n_steps,
+        "time_s": capture_s * options.tokens / rows.numel()
+        + step_s * training.n_steps
+        + _judging_s(subject, capture_s),
     }
     return Outcome({"dry_run": True, **numbers}, (_table(numbers, capture_s / rows.numel(), step_s),))
+
+
+def plan_judging(subject: Subject) -> Outcome:
+    """Return tokens and time of judging a dictionary; nothing is written."""
+    rows = torch.zeros(N_ROWS_TIMED, subject.config.row_length, dtype=torch.long)
+    capture_s, _ = _timed_capture(subject, rows)
+    numbers = {"n_tokens": subject.config.eval_tokens, "time_s": _judging_s(subject, capture_s)}
+    lines = (
+        ("tokens", number(numbers["n_tokens"]), f"{1e6 * capture_s / rows.numel():.0f} s of the model per million"),
+        ("time", duration(numbers["time_s"]), "timed just now on this machine"),
+    )
+    table = Table("What judging would cost", ("what", "amount", "from"), lines, note="Nothing was written.")
+    return Outcome({"dry_run": True, **numbers}, (table,))
+
+
+def _judging_s(subject: Subject, capture_s: float) -> float:
+    """Return the seconds of judging, from those of capturing the rows timed and of the whole model on them."""
+    rows = torch.zeros(N_ROWS_TIMED, subject.config.row_length, dtype=torch.long)
+    started = time.monotonic()
+    subject.model.logits(rows.to(subject.model.device))
+    whole_s = time.monotonic() - started
+    timed_s = CAPTURES_JUDGING * capture_s + WHOLE_PASSES_JUDGING * whole_s
+    return timed_s * subject.config.eval_tokens / rows.numel()
 
 
 def _timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
