@@ -19,20 +19,30 @@ def hub_folder(name: str) -> Path:
         UnknownName: the hub has no such model.
         UsageError: the hub cannot be reached and the model is not in the cache, or access is refused.
     """
-    built_in = f"Built in: {', '.join(MODELS)}."
     try:
         return _download(name, reachable=_reachable(name))
-    except (hub_errors.RepositoryNotFoundError, hub_errors.HFValidationError):
-        remedy = f"{built_in} Or give a folder, or a name as the hub spells it."
-        raise UnknownName("unknown model: not built in, no folder, not on the hub", value=name, remedy=remedy) from None
+    except hub_errors.HFValidationError:
+        raise _unknown(name) from None
     except hub_errors.HfHubHTTPError as error:
+        # A gated model is, to the hub's library, one kind of model not found.
+        if isinstance(error, hub_errors.RepositoryNotFoundError) and not isinstance(error, hub_errors.GatedRepoError):
+            raise _unknown(name) from None
         remedy = f"The hub answered {error.response.status_code}; check access to the model."
         raise UsageError("model cannot be downloaded", value=name, remedy=remedy) from None
     except (hub_errors.LocalEntryNotFoundError, OSError):
-        remedy = f"{built_in} Or give a folder on disk, or connect to the network."
+        remedy = f"{_built_in()} Or give a folder on disk, or connect to the network."
         raise UsageError(
             "no network for a hub name that is neither built in nor a folder", value=name, remedy=remedy
         ) from None
+
+
+def _unknown(name: str) -> UnknownName:
+    remedy = f"{_built_in()} Or give a folder, or a name as the hub spells it."
+    return UnknownName("unknown model: not built in, no folder, not on the hub", value=name, remedy=remedy)
+
+
+def _built_in() -> str:
+    return f"Built in: {', '.join(MODELS)}."
 
 
 def _reachable(name: str) -> bool:
