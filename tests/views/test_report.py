@@ -51,7 +51,7 @@ KEYBOARD = """(() => {
 STRUCTURE = """(() => ({
   figures: document.documentElement.dataset.figures,
   drawn: [...document.querySelectorAll(".plot")].map((plot) => Boolean(plot.querySelector("svg.main-svg"))),
-  headings: [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => Number(h.tagName[1])),
+  headings: [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map((h) => Number(h.tagName[1])),
   sections: [...document.querySelectorAll("main section[id]")].map((section) => section.id),
   dangling: [...document.querySelectorAll("a[href^='#']")].filter((a) => !document.querySelector(a.hash)).length,
   unnamed: [...document.querySelectorAll("input, button, a")]
