@@ -113,13 +113,17 @@ class FeatureCard(Config):
 
 
 class SteeringRow(Config):
-    """One prompt continued by the model as it is, and with a feature's direction added at a strength."""
+    """One prompt continued by the model as it is, and with a feature's direction added at a strength.
+
+    `control` is the continuation with a random direction of the same norm and strength; empty where none was made.
+    """
 
     prompt: str
     feature: NonNegativeInt
     strength: float
     before: str
     after: str
+    control: str = ""
 
 
 class Command(Config):

@@ -9,23 +9,16 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from mechlab.core.estimate import Estimate
-from mechlab.metrics.contexts import Context as SeenContext
-from mechlab.metrics.ground_truth import GroundTruth
-from mechlab.metrics.portraits import FeaturePortrait
+from mechlab.corpora import CORPORA
 from mechlab.verbs.steps.judging import Judgement
 from mechlab.verbs.steps.opening import Subject
-from mechlab.verbs.steps.summary import metric_rows
+from mechlab.views.findings import cause_rows, feature_card, metric_rows
 from mechlab.views.numbers import measured
 from mechlab.views.report import render_report
 from mechlab.views.report_data import (
-    CauseBaseline,
-    CauseRow,
     Command,
-    Context,
     Curve,
     Fact,
-    FeatureCard,
     Histogram,
     ReportData,
     SteeringRow,
@@ -44,11 +37,13 @@ DENSITY_BINS = 40
 
 @dataclass(frozen=True)
 class RunCard:
-    """What a page says of the run itself: id, kind, the folder as the user calls it, and facts by label."""
+    """What a page says of the run itself: id, kind, and facts by label.
+
+    Not where it lies: the same run has the same page in every folder.
+    """
 
     id: str
     kind: str
-    folder: str
     facts: dict[str, str]
 
 
@@ -75,10 +70,10 @@ def report_page(
         curves=_curves(log),
         density=_density(density),
         n_dead=int((density == 0).sum()),
-        ground_truth=_causes(judgement.ground_truth),
-        features=tuple(_card(portrait) for portrait in judgement.portraits),
+        ground_truth=cause_rows(judgement.ground_truth),
+        features=tuple(feature_card(portrait) for portrait in judgement.portraits),
         steering=steering,
-        commands=_commands(card.folder),
+        commands=_commands(subject),
         citation=f"mechlab run {card.id}, {card.kind}, seed {subject.config.seed}",
     )
     return render_report(data)
@@ -129,52 +124,12 @@ def _density(density: Float64[Tensor, "d_sae"]) -> Histogram | None:
     return Histogram(edges=tuple(edges.tolist()), counts=tuple(int(count) for count in counts))
 
 
-def _causes(found: GroundTruth | None) -> tuple[CauseRow, ...]:
-    if found is None:
-        return ()
-    by_class: dict[str, dict[str, Any]] = {}
-    for line in found.recovered:
-        by_class.setdefault(line.class_name, {})[line.contender] = line
-    rows = [_cause(name, lines) for name, lines in by_class.items()]
-    return tuple(sorted((row for row in rows if row is not None), key=lambda row: -row.f1.value))
-
-
-def _cause(name: str, lines: dict[str, Any]) -> CauseRow | None:
-    own = lines["dictionary"]
-    if own.f1 is None or own.auc is None:
-        return None
-    baselines = tuple(
-        CauseBaseline(name=contender, f1=line.f1.value, auc=line.auc.value)
-        for contender, line in lines.items()
-        if contender != "dictionary" and line.f1 is not None and line.auc is not None
-    )
-    return CauseRow(cause=name, feature=own.choice.by_f1.feature, f1=own.f1, auc=own.auc, baselines=baselines)
-
-
-def _card(portrait: FeaturePortrait) -> FeatureCard:
-    label = portrait.label
-    return FeatureCard(
-        id=portrait.feature,
-        density=portrait.density.value if isinstance(portrait.density, Estimate) else 0.0,
-        max_activation=portrait.max_activation,
-        label=label.name if label is not None else "",
-        histogram=Histogram(edges=portrait.edges, counts=portrait.counts) if portrait.counts else None,
-        contexts=tuple(_context(context) for context in portrait.top),
-        positive_logits=portrait.promoted,
-        negative_logits=portrait.suppressed,
-        note=f"Best match of the known causes, F1 {label.f1} on rows it was not chosen on."
-        if label is not None and label.f1 is not None
-        else "",
-    )
-
-
-def _context(context: SeenContext) -> Context:
-    return Context(tokens=context.tokens, activations=context.activations, focus=context.focus)
-
-
-def _commands(folder: str) -> tuple[Command, ...]:
+def _commands(subject: Subject) -> tuple[Command, ...]:
+    """Return what to type next; RUN stands for the folder of the page, so that the page does not depend on it."""
+    seeded = subject.corpus is None or subject.corpus.name in CORPORA
+    other_text = f"--seed {subject.config.seed + 1}" if seeded else "--corpus FILE"
     return (
-        Command(purpose="check every byte of this run", text=f"mechlab runs verify {folder}"),
-        Command(purpose="its numbers in the terminal", text=f"mechlab show {folder}"),
-        Command(purpose="judge it on more text", text=f"mechlab evaluate {folder} --eval-tokens 400000"),
+        Command(purpose="check every byte of this run (RUN: the folder of this page)", text="mechlab runs verify RUN"),
+        Command(purpose="its numbers in the terminal", text="mechlab show RUN"),
+        Command(purpose="judge it on other text", text=f"mechlab evaluate RUN {other_text}"),
     )
