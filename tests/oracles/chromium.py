@@ -66,7 +66,7 @@ def visit(page: str, folder: Path, probe: str, *, dark: bool = False, width: int
     (folder / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
     opened = folder / ("frame.html" if width else "page.html")
     command = [str(BROWSER), *FLAGS, *(DARK if dark else ()), f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    done = subprocess.run([*command, opened.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*command, opened.as_uri()], capture_output=True, text=True, timeout=300, check=True)
     told = re.search(r'<html[^>]*\bdata-told="([^"]*)"', done.stdout)
     assert told, f"the page never answered: {done.stderr[-2000:]}"
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
