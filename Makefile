@@ -18,7 +18,7 @@ test-all: setup lint  ## the same with the slow tests
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/basedpyright
 
 tales: setup  ## re-train the built-in language model from nothing

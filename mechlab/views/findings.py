@@ -51,7 +51,7 @@ def cause_rows(found: GroundTruth | None) -> tuple[CauseRow, ...]:
 def feature_card(portrait: FeaturePortrait) -> FeatureCard:
     """Return the card of a portrait."""
     label = portrait.label
-    known = label is not None and label.f1 is not None
+    f1 = label.f1 if label is not None else None
     return FeatureCard(
         id=portrait.feature,
         density=portrait.density.value if portrait.density is not None else 0.0,
@@ -61,7 +61,7 @@ def feature_card(portrait: FeaturePortrait) -> FeatureCard:
         contexts=tuple(_context(context) for context in portrait.top),
         positive_logits=portrait.promoted,
         negative_logits=portrait.suppressed,
-        note=f"Best match of the known causes: F1 {label.f1} on rows it was not chosen on." if known else "",
+        note="" if f1 is None else f"Best match of the known causes: F1 {f1} on rows it was not chosen on.",
     )
 
 
