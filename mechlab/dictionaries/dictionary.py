@@ -44,6 +44,11 @@ class DictionaryConfig(Config):
         return self.d_in if self.d_out is None else self.d_out
 
     @property
+    def n_parameters(self) -> int:
+        """Number of trained numbers in encoder, decoder and their biases."""
+        return self.d_sae * (self.d_in + self.width_out + 1) + self.width_out
+
+    @property
     def centred(self) -> bool:
         """Whether `b_dec` is subtracted from the input."""
         return self.d_out is None if self.apply_b_dec_to_input is None else self.apply_b_dec_to_input
@@ -90,6 +95,8 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     kind: ClassVar[str]
     Config: ClassVar[type[DictionaryConfig]]
     saelens_architectures: ClassVar[tuple[str, ...]]
+    dense_codes: ClassVar[int]
+    """How many `[batch, d_sae]` arrays of numbers a training step holds at once."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
 

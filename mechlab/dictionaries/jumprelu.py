@@ -52,6 +52,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
 
     kind = "jumprelu"
     Config = JumpReluConfig
+    dense_codes = 6
     saelens_architectures = ("jumprelu", "jumprelu_transcoder")
     estimated_gradients = frozenset({"threshold"})
 

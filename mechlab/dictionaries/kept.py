@@ -37,6 +37,8 @@ class KeptDictionary(Dictionary[KeptConfigT]):
     value and in gradient; so they enter the choice alone.
     """
 
+    dense_codes = 3
+
     @abstractmethod
     def keep(self, contributions: Codes) -> Kept:
         """Return which codes of a training batch are kept."""

@@ -27,6 +27,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
 
     kind = "relu"
     Config = ReluConfig
+    dense_codes = 4
     saelens_architectures = ("standard", "transcoder")
 
     def activate(self, pre: Codes) -> Codes:

@@ -1,10 +1,14 @@
-"""A process killed without warning, then resumed, ends in the bytes of one that was never killed."""
+"""A state is all a killed process needs to end in the bytes of one that was never killed."""
 
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import torch
+
+from mechlab.training.state import prefixed, unprefixed
 
 RUN = """
 import json, sys, time
@@ -60,3 +64,10 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     assert "resumed 20" in said or "resumed 25" in said
     assert second.returncode == 0 and untouched.wait(timeout=60) == 0
     assert (tmp_path / "killed" / "final").read_bytes() == (tmp_path / "whole" / "final").read_bytes()
+
+
+def test_prefixes_keep_tensors_apart() -> None:
+    tensors = {**prefixed("a", {"x/y": torch.ones(2)}), **prefixed("ab", {"x": torch.zeros(2)})}
+    assert set(tensors) == {"a/x/y", "ab/x"}
+    assert set(unprefixed("a", tensors)) == {"x/y"}
+    assert set(unprefixed("ab", tensors)) == {"x"}

@@ -1,4 +1,4 @@
-"""The same batches from the same start change the parameters as SAELens's own trainer does."""
+"""A run's steps change the parameters as SAELens's own trainer does, from the same start on the same batches."""
 
 from collections.abc import Iterator
 
