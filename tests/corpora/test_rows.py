@@ -64,6 +64,13 @@ def test_labels_stay_on_their_tokens_through_packing():
     assert int(labelled.sum()) == 20
 
 
+def test_a_start_token_put_in_at_a_cut_has_no_label():
+    text = " ".join(WORDS)
+    corpus = ListCorpus([Document(text, (Span(0, len(text), "whole", "yes"),))] * 2, {"whole": ("yes",)})
+    rows = pack(corpus, TOKENIZER, row_length=6, n_tokens=60)
+    assert torch.equal(rows.labels["whole"] == -1, rows.special)
+
+
 def test_only_as_much_of_an_endless_corpus_is_read_as_is_needed():
     class Endless(ListCorpus):
         read = 0
