@@ -62,7 +62,7 @@ def test_the_same_step_can_be_written_again(tmp_path):
 
 def test_what_a_killed_writer_left_does_not_get_into_a_checkpoint(tmp_path, names):
     (tmp_path / ".step-00000005.tmp").mkdir()
-    (tmp_path / ".step-00000005.tmp" / ".tensors.safetensors.tmp").write_bytes(b"half")
+    (tmp_path / ".step-00000005.tmp" / "older.safetensors").write_bytes(b"half")
     assert names(write_checkpoint(tmp_path, at(5))) == ["state.json", "tensors.safetensors"]
 
 
