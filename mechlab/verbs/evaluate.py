@@ -22,21 +22,24 @@ class Config(BaseConfig):
 
     run: Annotated[str, Positional()] = Field(description="Folder of a run, or the first digits of its id.")
     corpus: str | None = Field(None, description="Text to judge on. Left out: the run's own, its held-out part.")
+    text_column: str | None = Field(None, description="Column that holds the text. Left out: as in training.")
     eval_tokens: PositiveInt | None = Field(None, description="Tokens to judge on. Left out: as in training.")
     model: str | None = Field(None, description="Where the run's model is now, if it has moved.")
     seed: NonNegativeInt | None = Field(None, description="Seed of the text and the intervals. Left out: the run's.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
     root: Path = Field(Path("runs"), description="Folder in which ids are looked up.")
     out: Path | None = Field(None, description="Folder of the new run. Left out: beside the run judged.")
+    dry_run: bool = Field(False, description="Only say what it would cost: tokens, time.")
 
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Judge a run's dictionary on held-out text; the result is a run of its own, whose parent is the run judged."""
     from mechlab.store.catalog import find_run
-    from mechlab.store.run import REPORT_NAME, finished_run
+    from mechlab.store.run import REPORT_NAME, finished_run, open_run
     from mechlab.store.writer import RunWriter
     from mechlab.verbs.steps.judging import judge
     from mechlab.verbs.steps.opening import held_out_rows, open_subject
+    from mechlab.verbs.steps.planning import plan_judging
     from mechlab.verbs.steps.reporting import RunCard, report_page
     from mechlab.verbs.steps.stored import stored_dictionary
 
@@ -44,18 +47,21 @@ def run(config: Config, progress: Progress) -> Outcome:
     subject = open_subject(_subject(config, judged))
     _refuse_other_model(judged, subject)
     _refuse_training_text(judged, subject)
+    if config.dry_run:
+        return plan_judging(subject)
     identity = _identity(judged, subject)
     out = config.out or judged.folder.with_name(f"{judged.folder.name}-judged-{identity.run_id()[:8]}")
-    done = finished_run(out, identity)
-    if done is None:
+    if finished_run(out, identity) is not None:
+        progress.note(f"this run is already there: {out}")
+    else:
         dictionary = stored_dictionary(judged).to(subject.model.device)
         with RunWriter(out, identity) as writer:
             judgement = judge(subject, dictionary, held_out_rows(subject, progress), progress)
-            facts = {"dictionary of": f"{judged.folder.name} ({judged.id})", "seed": str(subject.config.seed)}
-            card = RunCard(identity.run_id(), identity.kind, str(out), facts)
+            facts = {"dictionary of": f"run {judged.id}", "seed": str(subject.config.seed)}
+            card = RunCard(identity.run_id(), identity.kind, facts)
             writer.write_text(REPORT_NAME, report_page(card, subject, judgement, log=[]))
-            done = writer.finish(judgement.metrics)
-    return _outcome(done)
+            writer.finish(judgement.metrics)
+    return _outcome(open_run(out))
 
 
 VERB = Verb(Config, run)
@@ -70,7 +76,9 @@ def _outcome(done: "Run") -> Outcome:
 
 def _subject(config: Config, judged: "Run") -> SubjectConfig:
     stored = {key: value for key, value in judged.manifest.config.items() if key in SubjectConfig.model_fields}
-    changed = config.model_dump(include={"corpus", "eval_tokens", "model", "seed", "device"}, exclude_none=True)
+    changed = config.model_dump(
+        include={"corpus", "text_column", "eval_tokens", "model", "seed", "device"}, exclude_none=True
+    )
     if "model" not in stored:
         raise UsageError("run has no dictionary to judge", value=str(judged.folder), remedy="Give a run of `train`.")
     return build(SubjectConfig, {**stored, **changed})
@@ -97,6 +105,8 @@ def _refuse_other_model(judged: "Run", subject: "Subject") -> None:
 
 
 def _refuse_training_text(judged: "Run", subject: "Subject") -> None:
+    if subject.corpus is None:
+        return  # what a model writes is written anew for judging
     trained_on, held_out = judged.manifest.corpus, judged.manifest.config["eval_tokens"]
     same_text = trained_on is not None and trained_on.fingerprint == subject.corpus_record.fingerprint
     if same_text and subject.config.eval_tokens > held_out:

@@ -33,7 +33,7 @@ def command(fields: Mapping[str, FieldInfo], handle: Callable[..., None], help_t
     `handle` is called with the given values (only those the user gave), the config file, the settings and the switches.
     """
 
-    def run(context: typer.Context, **given: Any) -> None:
+    def run(context: Any, **given: Any) -> None:
         switches = {key: given.pop(key) for key in ("config_file", "settings", "as_json", "quiet")}
         handle({key: value for key, value in given.items() if _was_given(context, key)}, **switches)
 
@@ -64,7 +64,7 @@ def merge(
     return build(config, override(_over(from_file, _placed(values, inner)), placed))
 
 
-def _was_given(context: typer.Context, name: str) -> bool:
+def _was_given(context: Any, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 

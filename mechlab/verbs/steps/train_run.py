@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mechlab.core.progress import Progress
 from mechlab.store.manifest import Identity
-from mechlab.store.run import REPORT_NAME, Run, finished_run
+from mechlab.store.run import REPORT_NAME, Run, finished_run, open_run
 from mechlab.store.writer import RunWriter
 from mechlab.verbs.steps.fitting import dictionary_config, fit_in_run, training_config
 from mechlab.verbs.steps.judging import judge
@@ -42,9 +42,10 @@ def train_run(options: TrainOptions, progress: Progress) -> Run:
         dictionary = fit_in_run(options, subject, rows, writer, progress)
         judgement = judge(subject, dictionary, held_out, progress)
         samples = steered_samples(subject, dictionary, judgement.portraits, held_out)
-        card = RunCard(identity.run_id(), identity.kind, str(options.out or out), _facts(options, subject))
+        card = RunCard(identity.run_id(), identity.kind, _facts(options, subject))
         writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
-        return writer.finish(judgement.metrics)
+        writer.finish(judgement.metrics)
+    return open_run(out)
 
 
 def identity_of(options: TrainOptions, subject: Subject) -> Identity:
