@@ -36,6 +36,11 @@ def test_shapes_that_do_not_fit_are_refused(tokens, logits):
         passes(tokens, logits)
 
 
-def test_batches_must_agree():
+@pytest.mark.parametrize("other", [Codes, Targets, Inputs])
+def test_batches_must_agree(other):
+    @jaxtyped(typechecker=beartype)
+    def pairs(inputs: Inputs, others: other) -> None: ...
+
+    pairs(torch.zeros(4, 6), torch.zeros(4, 6))
     with pytest.raises((TypeCheckError, BeartypeCallHintViolation)):
-        maps(torch.zeros(4, 6), torch.zeros(3, 9))
+        pairs(torch.zeros(4, 6), torch.zeros(3, 6))
