@@ -81,7 +81,7 @@ def _refuse_unknown_kind(arguments: Sequence[str], kinds: Registry, asked: str |
 
 
 def _execute(
-    verb: Verb, values: dict[str, Any], *, config_file: Path | None, settings: list[str], **show: bool
+    verb: Verb, values: dict[str, Any], *, config_file: Path | None, settings: list[str] | None, **show: bool
 ) -> None:
     _report(verb, merge(verb.config, values, config_file, settings), **show)
 
@@ -93,7 +93,7 @@ def _execute_kind(
     values: dict[str, Any],
     *,
     config_file: Path | None,
-    settings: list[str],
+    settings: list[str] | None,
     **show: bool,
 ) -> None:
     _report(verb, merge(verb.config, {**values, "kind": kind}, config_file, settings, inner), **show)

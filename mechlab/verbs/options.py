@@ -33,7 +33,8 @@ def command(fields: Mapping[str, FieldInfo], handle: Callable[..., None], help_t
     `handle` is called with the given values (only those the user gave), the config file, the settings and the switches.
     """
 
-    def run(context: Any, **given: Any) -> None:
+    def run(**given: Any) -> None:
+        context = given.pop(CONTEXT.name)
         switches = {key: given.pop(key) for key in ("config_file", "settings", "as_json", "quiet")}
         handle({key: value for key, value in given.items() if _was_given(context, key)}, **switches)
 
