@@ -49,7 +49,7 @@ class Language(Metric):
 
     def update(self, batch: Batch) -> None:
         """Add up one batch, row by row; one pass's logits are held beside the clean ones."""
-        predicted = predictions_that_count(batch.scored)
+        predicted = predictions_that_count(batch.scored).cpu()
         clean = _log_probs(batch, "clean")
         columns = [torch.ones_like(predicted, dtype=torch.float64), _cross_entropy(clean, batch.tokens)]
         divergence = torch.zeros_like(columns[0])
@@ -57,9 +57,9 @@ class Language(Metric):
             changed = _log_probs(batch, name)
             columns.append(_cross_entropy(changed, batch.tokens))
             if name == "spliced":
-                divergence = (clean.exp() * (clean - changed)).sum(-1).double()
+                divergence = (clean.exp() * (clean - changed)).sum(-1).cpu().double()
         per_token = torch.stack([*columns, divergence], dim=-1)
-        self._sums.add((per_token * predicted[..., None]).sum(1).cpu())
+        self._sums.add((per_token * predicted[..., None]).sum(1))
 
     def estimates(self, seed: int) -> dict[str, Estimate | None]:
         """Return the losses of the four passes, their difference, both recoveries and KL(clean || spliced)."""
@@ -94,4 +94,4 @@ def _log_probs(batch: Batch, name: str) -> Float[Tensor, "batch predictions d_vo
 def _cross_entropy(
     log_probs: Float[Tensor, "batch predictions d_vocab"], tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch predictions"]:
-    return -log_probs.gather(-1, tokens[:, 1:, None].long())[..., 0].double()
+    return -log_probs.gather(-1, tokens[:, 1:, None].long())[..., 0].cpu().double()

@@ -9,6 +9,7 @@ from oracles.toy_model import ToyModel
 
 from mechlab.core.errors import UsageError
 from mechlab.corpora.rows import TokenRows
+from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
 from mechlab.metrics.logit_effects import logit_effects
 from mechlab.metrics.portraits import FeaturePortrait, PortraitConfig, portraits
@@ -93,6 +94,15 @@ def test_promoted_and_suppressed_tokens_are_the_extremes_of_the_direct_effect(ga
     assert [token for token, _ in one.suppressed] == [str(token) for token in order.flip(0)[:10].tolist()]
     assert one.promoted[0][1] == pytest.approx(effects.max().item(), rel=1e-4)
     assert one.suppressed[0][1] == pytest.approx(effects.min().item(), rel=1e-4)
+
+
+def test_logit_effects_are_those_of_one_unit_of_activation(model, rows):
+    """A decoder row of norm 0.1 has a tenth of the effect of its direction at norm one."""
+    small = ReluDictionary(ReluConfig(d_in=32, d_sae=16))
+    (one,) = portraits(model, small, rows, SITE, PortraitConfig(features=(4,)))
+    effects = logit_effects(model, small.W_dec[4:5].detach(), rows.tokens[:16])
+    assert small.W_dec[4].norm().item() == pytest.approx(0.1)
+    assert one.promoted[0][1] == pytest.approx(effects.max().item(), rel=1e-4)
 
 
 def test_a_feature_that_knows_a_cause_is_labelled_by_it_on_rows_it_was_not_chosen_on():

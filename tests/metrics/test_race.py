@@ -66,18 +66,22 @@ def test_a_class_too_rare_is_not_chosen_for():
     assert choose(PLAIN, half(0), 2, 10_000) == {"plain": {}, "foreign": {}}
 
 
-def test_the_interval_of_the_auc_is_that_of_redrawing_rows_and_ranking_anew(choices):
-    batches = half(1)
-    x, group = torch.cat([b.inputs for b in batches])[:, 2], torch.cat([b.groups for b in batches], 1)[0]
-    draws = auc(resampled(score(PLAIN, batches, choices, N_ROWS)["plain"][0]))[1:]
-    by_row, labels = x.unflatten(0, (N_ROWS, POS)), (group == 0).unflatten(0, (N_ROWS, POS))
+@pytest.mark.parametrize("carries", [True, False])
+def test_the_interval_of_the_auc_is_that_of_redrawing_rows_and_ranking_anew(carries):
+    """Rows differ in where their positives (or, the other way round, their negatives) stand; both must show."""
     draw = torch.Generator().manual_seed(0)
-    anew = []
+    positive = torch.rand(N_ROWS, POS, generator=draw) < 0.5
+    level = torch.randn(N_ROWS, 1, generator=draw) * (positive == carries)
+    x = torch.rand(N_ROWS, POS, generator=draw) + 0.5 * positive + level
+    row = torch.arange(N_ROWS).repeat_interleave(POS)
+    per_token = row_sums(positive.flatten(), x.flatten(), positive.flatten())
+    sums = torch.zeros(N_ROWS, 6).double().index_add_(0, row, per_token)
+    draws, anew = auc(resampled(sums))[1:], []
     for _ in range(200):
         rows = torch.randint(N_ROWS, (N_ROWS,), generator=draw)
-        anew.append(roc_auc_score(labels[rows].flatten(), by_row[rows].flatten()))
+        anew.append(roc_auc_score(positive[rows].flatten(), x[rows].flatten()))
     anew = torch.tensor(anew)
-    assert draws.mean().item() == pytest.approx(anew.mean().item(), abs=0.003)
+    assert draws.mean().item() == pytest.approx(anew.mean().item(), abs=0.02)
     assert draws.std().item() == pytest.approx(anew.std().item(), rel=0.2)
 
 
