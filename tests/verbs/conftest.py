@@ -1,0 +1,55 @@
+"""A language model of 16 dimensions, and a run trained on it through the command line, once per session."""
+
+from pathlib import Path
+
+import pytest
+from small_run import SMALL, call, tiny_model
+
+from mechlab.verbs.steps.opening import open_subject
+from mechlab.verbs.train_options import TrainOptions
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def trained(model, tmp_path_factory):
+    """Return the folder of a small run, and what the command that made it printed."""
+    out = tmp_path_factory.mktemp("runs") / "small"
+    done = call("train", "topk", "--model", model, *SMALL, "--out", out, "--json")
+    assert done.code == 0, done.err
+    return out, done
+
+
+@pytest.fixture(scope="session")
+def options(model):
+    """Return options of a small run, as the command line makes them."""
+
+    def options(**changed):
+        small = {"corpus": "tales", "row_length": 32, "tokens": 2048, "eval_tokens": 1024, "site": "resid_post.0"}
+        size = {"features": 24, "batch_size": 256, "pool": 512, "lr": 0.01, "dictionary": {"k": 4}}
+        return TrainOptions(**{"model": str(model), "device": "cpu", **small, **size, **changed})
+
+    return options
+
+
+@pytest.fixture(scope="session")
+def subject(options):
+    return open_subject(options())
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Run every test in a folder of its own: default places are relative."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def judged(trained):
+    """Return the folder of the small run judged again on half its held-out text, and what the command printed."""
+    out, _ = trained
+    done = call("evaluate", out, "--eval-tokens", 512, "--json")
+    assert done.code == 0, done.err
+    return Path(done.data["run"]), done
