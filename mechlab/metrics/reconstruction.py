@@ -53,7 +53,7 @@ class Reconstruction(Metric):
         sums = self._sums.table()
         return {
             "explained_variance": estimate(sums, explained_variance, seed=seed),
-            "mse": estimate(sums[:, [_ERROR, _N]], ratio, unit="squared norm per token", seed=seed),
+            "mse": estimate(sums[:, [_ERROR, _N]], ratio, unit="per token", seed=seed),
             "cosine": estimate(sums[:, [_COSINE, _N]], ratio, seed=seed),
             "norm_ratio": estimate(sums[:, [_NORM, _N]], ratio, seed=seed),
         }

@@ -50,7 +50,7 @@ class FeatureUse:
         only_here = torch.bincount(self._last[self._rows == 1], minlength=n).double() / d_sae
         spread = _NORMAL_95 * ((n - 1) / n * (only_here - only_here.mean()).square().sum()).sqrt().item()
         value = (self._tokens == 0).double().mean().item()
-        unit = f"of {d_sae:,} features silent in {self.n_tokens:,} tokens"
+        unit = f"of {d_sae:,} in {self.n_tokens:,} tokens"
         return Estimate(value=value, low=max(0.0, value - spread), high=min(1.0, value + spread), n=n, unit=unit)
 
 
@@ -84,8 +84,8 @@ class Sparsity(Metric):
         sums = self._sums.table()
         share = sums / torch.tensor([self._d_sae, 1.0], dtype=torch.float64)
         return {
-            "l0": estimate(sums, ratio, unit="active features per token", seed=seed),
-            "density": estimate(share, ratio, unit="of features active per token", seed=seed),
+            "l0": estimate(sums, ratio, unit="per token", seed=seed),
+            "density": estimate(share, ratio, unit="of features", seed=seed),
             "dead_share": self._use.silent_share(),
         }
 

@@ -18,8 +18,9 @@ class Table:
 
 
 def metric_table(rows: Sequence[MetricRow], title: str = "Metrics") -> Table:
-    """Return the metrics as a table: what each means and what null predictors score; value, 95 % interval, count."""
-    return Table(title, ("metric", "value", "95 % interval", "n"), [_metric_cells(row) for row in rows])
+    """Return the metrics as a table: value with unit, 95 % interval, count, and what null predictors score."""
+    columns = ("metric", "value", "95 % interval", "n", "controls")
+    return Table(title, columns, [_metric_cells(row) for row in rows])
 
 
 def run_card(facts: Sequence[Fact], title: str = "Run") -> Table:
@@ -28,7 +29,6 @@ def run_card(facts: Sequence[Fact], title: str = "Run") -> Table:
 
 
 def _metric_cells(row: MetricRow) -> tuple[str, ...]:
-    nulls = ", ".join(f"{null.name} {number(null.value, 3)}" for null in row.baselines)
-    told = [row.name, row.meaning, *([f"null predictors: {nulls}"] if nulls else [])]
-    value = f"{measured(row.estimate)} {row.estimate.unit}".rstrip()
-    return "\n".join(told), value, interval(row.estimate), number(row.estimate.n)
+    nulls = "\n".join(f"{null.name} {number(null.value, 3)}" for null in row.baselines)
+    value = f"{measured(row.estimate)}\n{row.estimate.unit}".rstrip()
+    return row.name, value, interval(row.estimate), number(row.estimate.n), nulls

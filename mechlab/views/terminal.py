@@ -19,6 +19,8 @@ from mechlab.core.progress import SilentTask, Task
 from mechlab.views.numbers import duration, number
 from mechlab.views.table import Table
 
+KEPT_WIDTHS = (24, 10)  # how far the first column, and each other, is kept from being squeezed on a narrow terminal
+
 
 class RichProgress:
     """Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere, nothing when quiet."""
@@ -129,7 +131,9 @@ def drawn(table: Table) -> RichTable:
     look.caption, look.caption_justify = Text(table.note) if table.note else None, "left"
     for place, name in enumerate(table.columns):
         numeric = all(_numeric(row[place]) for row in table.rows if row[place])
-        look.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        widest = max((len(row[place].partition("\n")[0]) for row in table.rows), default=0)
+        kept = min(max(widest, len(name)), KEPT_WIDTHS[min(place, len(KEPT_WIDTHS) - 1)])
+        look.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", min_width=kept)
     for row in table.rows:
         look.add_row(*(_cell(text) for text in row))
     return look

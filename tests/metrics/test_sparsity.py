@@ -47,7 +47,7 @@ def test_a_feature_that_fires_only_on_special_tokens_is_dead():
     scored = torch.tensor([[False, True, True]]).expand(2, 3)
     dead = measured(codes, scored).estimates(0)["dead_share"]
     assert dead.value == 0.75
-    assert dead.unit == "of 4 features silent in 4 tokens"
+    assert dead.unit == "of 4 in 4 tokens"
 
 
 def test_the_jackknife_leaves_each_row_out_once():
