@@ -1,0 +1,142 @@
+"""The main path under attack: killed, interrupted, resumed, damaged; and what makes a run the run it is."""
+
+import json
+import shutil
+import signal
+import time
+
+import pytest
+from small_run import call, contents, spawn, wait
+
+from mechlab.core.errors import TrainingDiverged
+from mechlab.core.progress import SILENT
+from mechlab.verbs.steps.opening import open_subject
+from mechlab.verbs.steps.train_run import NOT_OF_THE_RESULT, identity_of, train_run
+from mechlab.verbs.train_options import TrainOptions
+
+SMALL = ("--corpus", "tales", "--row-length", "32", "--tokens", "2048", "--eval-tokens", "512", "--k", "4")
+SIZE = ("--site", "resid_post.0", "--features", "24", "--batch-size", "256", "--pool", "512", "--device", "cpu")
+LONG = ("--checkpoint-every", "5", "-s", "training.n_tokens=51200", "-s", "training.log_every_steps=3")
+
+
+def begin(model, out):
+    """Start a long training run as a process, and return it once it has written a checkpoint."""
+    process = spawn("train", "topk", "--model", model, *SMALL, *SIZE, *LONG, "--out", out, "--quiet")
+    checkpoints = out.with_name(f"{out.name}.partial") / "checkpoints"
+    deadline = time.monotonic() + 240
+    while not list(checkpoints.glob("step-*")):
+        assert process.poll() is None and time.monotonic() < deadline, wait(process).err
+        time.sleep(0.002)
+    return process
+
+
+def go_on(model, out, *more):
+    return call("train", "topk", "--model", model, *SMALL, *SIZE, *LONG, "--out", out, *more)
+
+
+@pytest.fixture(scope="module")
+def killed(model, tmp_path_factory):
+    """Return the unfinished folder a killed process left."""
+    out = tmp_path_factory.mktemp("killed") / "out"
+    process = begin(model, out)
+    process.send_signal(signal.SIGKILL)
+    assert wait(process).code == -signal.SIGKILL
+    assert not out.exists()
+    return out.with_name("out.partial")
+
+
+@pytest.fixture
+def left(killed, tmp_path):
+    """Return where a copy of the killed run would be finished."""
+    shutil.copytree(killed, tmp_path / "out.partial")
+    return tmp_path / "out"
+
+
+def test_a_killed_run_resumed_has_the_bytes_of_one_never_stopped(model, left, tmp_path):
+    done = go_on(model, left, "--resume")
+    assert done.code == 0, done.err
+    assert "resuming after step" in done.err
+    assert go_on(model, tmp_path / "never stopped").code == 0
+    resumed, whole = contents(left), contents(tmp_path / "never stopped")
+    manifests = [json.loads(files.pop("run.json")) for files in (resumed, whole)]
+    assert manifests[0].pop("provenance")["resumed_at_step"] > 0
+    assert manifests[1].pop("provenance")["resumed_at_step"] is None
+    assert manifests[0] == manifests[1]
+    assert resumed.keys() == whole.keys()
+    assert [name for name in whole if resumed[name] != whole[name]] == []
+
+
+def kept(out):
+    """Return the files of the unfinished run, but for who holds its lock."""
+    files = contents(out.with_name(f"{out.name}.partial"))
+    return {name: content for name, content in files.items() if name != ".lock"}
+
+
+def refused(done, *said):
+    assert (done.code, done.out) == (2, "")
+    assert not [part for part in said if str(part) not in done.line], done.line
+
+
+def test_an_unfinished_run_is_not_overwritten_without_resume(model, left):
+    before = kept(left)
+    refused(go_on(model, left, "--quiet"), "unfinished run is in the way", "--resume")
+    refused(go_on(model, left, "--quiet", "--resume", "--seed", 4), "another config", "another --out")
+    assert kept(left) == before
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_refused_and_nothing_is_lost(model, left, name):
+    (*_, newest) = sorted((left.with_name("out.partial") / "checkpoints").glob("step-*"))
+    content = bytearray((newest / name).read_bytes())
+    content[-3] ^= 1
+    (newest / name).write_bytes(content)
+    before = kept(left)
+    refused(go_on(model, left, "--quiet", "--resume"), "checkpoint is damaged", newest, name, "Delete that folder")
+    assert kept(left) == before
+    assert not left.exists()
+
+
+def test_an_interrupt_is_one_line_that_names_resume_and_keeps_the_checkpoints(model, tmp_path):
+    process = begin(model, tmp_path / "out")
+    process.send_signal(signal.SIGINT)
+    done = wait(process)
+    assert (done.code, done.out) == (1, "")
+    assert done.line == "stopped; the same command with --resume goes on from the last checkpoint"
+    assert list((tmp_path / "out.partial" / "checkpoints").glob("step-*"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_explodes_is_one_line_and_keeps_the_last_good_checkpoint(options, tmp_path):
+    training = {"explosion_factor": 1.5, "n_tokens": 25600, "lr_warmup_fraction": 1.0, "lr_decay_fraction": 0.0}
+    wild = {"lr": 5.0, "training": {**training, "grad_clip": None}}
+    with pytest.raises(TrainingDiverged, match="loss"):
+        train_run(options(out=tmp_path / "out", checkpoint_every=1, **wild), SILENT)
+    assert not (tmp_path / "out").exists()
+    assert [name for name in kept(tmp_path / "out") if name.startswith("checkpoints/step-")]
+
+
+def test_the_id_is_of_the_result_and_not_of_where_it_is_put(options, subject):
+    same = {"out": "elsewhere", "device": "auto", "resume": True, "dry_run": True}
+    for name, value in same.items():
+        assert identity_of(options(**{name: value}), subject).run_id() == identity_of(options(), subject).run_id()
+    assert set(same) | {"kind", "dictionary", "training"} == NOT_OF_THE_RESULT
+    defaults = {"dictionary": {"k": 4, "aux_loss_coefficient": 1.0}}
+    assert identity_of(options(**defaults), subject).run_id() == identity_of(options(), subject).run_id()
+
+
+@pytest.mark.parametrize("name", sorted(TrainOptions.model_fields.keys() - {"out", "device", "resume", "dry_run"}))
+def test_every_other_option_makes_another_id(options, subject, name):
+    other = {
+        "model": "tales",
+        "site": "mlp_out.1",
+        "corpus": "other.txt",
+        "text_column": "story",
+        "kind": "batchtopk",
+        "dictionary": {"k": 5},
+        "training": {"grad_clip": 2.0},
+        "lr": 0.5,
+    }
+    changed = options(**{name: other.get(name) or getattr(options(), name) + 1})
+    about = open_subject(options(site=other["site"])) if name == "site" else subject
+    assert identity_of(changed, about).run_id() != identity_of(options(), subject).run_id()

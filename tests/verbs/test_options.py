@@ -1,0 +1,101 @@
+"""Options from a config: a field is an option; defaults, file, options and settings are put over one another."""
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import typer
+from pydantic import Field, PositiveInt
+
+from mechlab.core.config import Config
+from mechlab.core.errors import ConfigError
+from mechlab.verbs.options import command, merge, visible_fields
+from mechlab.verbs.outcome import Hidden, Positional
+
+
+class Inner(Config):
+    k: int = 32
+    scale: bool = True
+
+
+class Plan(Config):
+    names: Annotated[tuple[str, ...], Positional()] = Field((), description="Who.")
+    n_steps: PositiveInt = Field(10, description="How long.")
+    rate: float | None = Field(None, description="How fast.")
+    mode: Literal["slow", "fast"] = Field("slow", description="Which way.")
+    place: Path = Field(Path("here"), description="Where.")
+    wet: bool = Field(True, description="On by default.")
+    dry: bool = Field(False, description="Off by default.")
+    inner: Annotated[Inner, Hidden()] = Inner()
+
+
+def parse(*arguments):
+    """Return what the command line hands over."""
+    found = []
+    app = typer.Typer(add_completion=False)
+    handle = lambda values, **switches: found.append((values, switches))  # noqa: E731
+    app.command()(command(visible_fields(Plan), handle, "Do it."))
+    app(args=list(arguments), standalone_mode=False)
+    return found[0]
+
+
+def test_only_options_that_were_given_are_handed_over():
+    values, switches = parse()
+    assert values == {}
+    assert switches == {"config_file": None, "settings": None, "as_json": False, "quiet": False}
+
+
+def test_a_default_that_is_typed_out_counts_as_given():
+    assert parse("--n-steps", "10", "--wet")[0] == {"n_steps": 10, "wet": True}
+
+
+def test_options_have_the_type_of_their_field():
+    values, _ = parse("a", "b", "--rate", "1e-3", "--place", "there", "--mode", "fast", "--no-wet", "--dry")
+    wanted = {"names": ["a", "b"], "rate": 1e-3, "place": Path("there"), "mode": "fast", "wet": False, "dry": True}
+    assert values == wanted
+
+
+def test_every_command_has_the_switches():
+    _, switches = parse("--config", "a.yaml", "-s", "a=1", "--set", "b=2", "--json", "--quiet")
+    assert switches == {"config_file": Path("a.yaml"), "settings": ["a=1", "b=2"], "as_json": True, "quiet": True}
+
+
+def test_hidden_fields_are_no_options():
+    assert "inner" in Plan.model_fields and "inner" not in visible_fields(Plan)
+    parameters = inspect.signature(command(visible_fields(Plan), print, "")).parameters
+    assert list(parameters)[:3] == ["context", "names", "n_steps"] and "inner" not in parameters
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "plan.yaml").write_text("n_steps: 2\nrate: 0.5\nk: 8\ninner: {scale: false}\n")
+    return tmp_path / "plan.yaml"
+
+
+INNER = {"k": "inner", "scale": "inner"}
+
+
+def test_defaults_then_file_then_options_then_settings(file):
+    plan = merge(Plan, {"n_steps": 3}, file, ["rate=0.25"], INNER)
+    assert (plan.n_steps, plan.rate, plan.mode) == (3, 0.25, "slow")
+    assert merge(Plan, {"n_steps": 3}, file, ["n_steps=4"], INNER).n_steps == 4
+    assert merge(Plan, {}, file, None, INNER).n_steps == 2
+
+
+def test_inner_keys_may_be_given_flat_in_every_layer(file):
+    assert merge(Plan, {}, file, None, INNER).inner == Inner(k=8, scale=False)
+    assert merge(Plan, {"k": 9}, file, None, INNER).inner == Inner(k=9, scale=False)
+    assert merge(Plan, {"k": 9}, file, ["k=10"], INNER).inner == Inner(k=10, scale=False)
+    assert merge(Plan, {"k": 9}, file, ["inner.k=11", "scale=true"], INNER).inner == Inner(k=11, scale=True)
+
+
+def test_an_unknown_key_in_a_file_or_a_setting_is_refused(file):
+    with pytest.raises(ConfigError, match="'k'"):
+        merge(Plan, {}, file)
+    with pytest.raises(ConfigError, match="Did you mean n_steps"):
+        merge(Plan, {}, None, ["n_step=3"])
+
+
+def test_a_list_from_the_command_line_becomes_the_fields_tuple():
+    assert merge(Plan, {"names": ["a"], "place": Path("x")}).names == ("a",)

@@ -1,0 +1,50 @@
+"""What a verb says of itself to the command line."""
+
+from mechlab.core.config import Config
+from mechlab.core.progress import SILENT
+from mechlab.verbs import VERBS
+from mechlab.verbs.outcome import Outcome, Verb
+
+
+class Size(Config):
+    d_in: int = 1
+    k: int = 2
+    seed: int = 3
+
+
+class Kind:
+    Config = Size
+
+
+class Options(Config):
+    seed: int = 0
+
+
+def run(config, progress):
+    """Do the thing.
+
+    At length.
+    """
+    return Outcome({})
+
+
+def test_the_help_of_a_verb_is_the_docstring_of_its_function():
+    assert Verb(Options, run).help == "Do the thing.\n\nAt length."
+    assert Verb(Options, lambda config, progress: Outcome({})).help == ""
+
+
+def test_a_kinds_own_options_are_those_nobody_else_sets():
+    verb = Verb(Options, run, kind_keys_set_by_verb=frozenset({"d_in"}))
+    assert list(verb.fields_of(Kind)) == ["k"]
+
+
+def test_success_with_nothing_to_show_is_the_default():
+    outcome = run(Options(), SILENT)
+    assert (outcome.exit_code, outcome.tables, outcome.lines) == (0, (), ())
+
+
+def test_every_verb_has_help_and_a_description_for_each_field():
+    for name in VERBS:
+        verb = VERBS[name]
+        assert verb.help, name
+        assert not [field for field, info in verb.config.model_fields.items() if not info.description], name
