@@ -22,6 +22,7 @@ ABOUT = "A workbench for mechanistic interpretability: train, judge, look at and
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 success, 2 a user's mistake, 1 anything else."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not burn a core; read when torch loads
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = build_app(given)(args=given, prog_name="mechlab", standalone_mode=False)

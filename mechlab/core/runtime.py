@@ -4,6 +4,8 @@ import torch
 
 from mechlab.core.errors import UsageError
 
+SMALL_MODEL_PARAMS = 5_000_000
+
 DEVICE_TYPES = ("cpu", "cuda", "mps")
 
 
@@ -23,3 +25,17 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         raise UsageError("device is not on this machine", value=name, remedy="Use cpu or auto.") from None
     return device
+
+
+def use_threads(n_threads: int | None, n_params: int) -> None:
+    """Set this process's CPU threads.
+
+    Args:
+        n_threads: how many; None takes one for a small model, whose threads only wait for one another (the demo takes
+            1.6 times as long on two as on one), and leaves torch's own number for others.
+        n_params: the model's parameters.
+    """
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    elif n_params < SMALL_MODEL_PARAMS:
+        torch.set_num_threads(1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeInt
 
 from mechlab.core.config import Config as BaseConfig
+from mechlab.core.config import build
 from mechlab.core.progress import Progress
 from mechlab.verbs.outcome import Outcome, Verb
 from mechlab.verbs.train_options import TrainOptions
@@ -38,20 +39,21 @@ VERB = Verb(Config, run)
 
 
 def _options(config: Config) -> TrainOptions:
-    return TrainOptions(
-        kind="topk",
-        model="tales",
-        site="resid_post.2",
-        features=1024,
-        dictionary={"k": 16},
-        tokens=1_000_000,
-        eval_tokens=60_000,
-        lr=1e-3,
-        seed=config.seed,
-        device=config.device,
-        out=config.out,
-        resume=True,
-    )
+    preset = {
+        "kind": "topk",
+        "model": "tales",
+        "site": "resid_post.2",
+        "features": 1024,
+        "dictionary": {"k": 16},
+        "tokens": 1_000_000,
+        "eval_tokens": 60_000,
+        "lr": 1e-3,
+        "seed": config.seed,
+        "device": config.device,
+        "out": config.out,
+        "resume": True,
+    }
+    return build(TrainOptions, preset)
 
 
 def _next_steps(folder: Path) -> tuple[str, ...]:

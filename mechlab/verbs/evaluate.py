@@ -89,7 +89,10 @@ def _identity(judged: "Run", subject: "Subject") -> Any:
 
     return Identity(
         kind="evaluate",
-        config={**subject.config.model_dump(mode="json", exclude={"device", "tokens"}), "site": str(subject.site)},
+        config={
+            **subject.config.model_dump(mode="json", exclude={"device", "threads", "tokens"}),
+            "site": str(subject.site),
+        },
         seed=subject.config.seed,
         parents=(judged.id,),
         model=subject.model_record,

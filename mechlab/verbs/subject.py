@@ -23,3 +23,4 @@ class SubjectConfig(Config):
     row_length: int = Field(128, ge=2, description="Tokens per row, the start token included.")
     seed: NonNegativeInt = Field(0, description="Seed of every draw.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
+    threads: PositiveInt | None = Field(None, description="CPU threads. Left out: one for a small model, else all.")

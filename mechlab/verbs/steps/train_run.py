@@ -20,7 +20,7 @@ from mechlab.verbs.steps.reporting import RunCard, report_page
 from mechlab.verbs.steps.steering import steered_samples
 from mechlab.verbs.train_options import TrainOptions
 
-NOT_OF_THE_RESULT = {"out", "device", "dry_run", "resume", "kind", "dictionary", "training"}
+NOT_OF_THE_RESULT = {"out", "device", "threads", "dry_run", "resume", "kind", "dictionary", "training"}
 
 
 def train_run(options: TrainOptions, progress: Progress) -> Run:

@@ -18,12 +18,11 @@ def test_programs_get_plain_numbers_and_the_estimates_behind_them(trained):
     json.dumps(data, allow_nan=False)
 
 
-def test_people_get_each_metric_with_its_meaning_interval_and_controls(trained):
+def test_people_get_each_metric_with_its_interval_and_controls(trained):
     _, table = run_summary(open_run(trained[0]))
     rows = {row[0].partition("\n")[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert {"l0", "explained_variance", "ce_loss_recovered"} <= rows.keys()
     row = rows["explained_variance"]
-    told = " ".join(row.values())
-    assert "predicting their mean scores 0" in told and "untrained" in told
+    assert "untrained" in " ".join(row.values())
     assert row["95 % interval"].startswith("[")
     assert table.title.startswith("train topk")
