@@ -61,6 +61,7 @@ class TransformerLensModel(LanguageModel):
         self._fingerprint = ""
         self._open: list[tuple[Site, Visit]] = []
         self._open_readings: list[Readings] = []
+        self._refuse_foresight()
         self._visited = self._sites_visited()
         self.processing = found_processing(self.weights())
 
@@ -197,6 +198,15 @@ class TransformerLensModel(LanguageModel):
 
     def _editable(self, name: str | Site) -> Site:
         return self._readable(name)
+
+    @torch.inference_mode()
+    def _refuse_foresight(self) -> None:
+        """Refuse a model whose answer after the first token depends on the second."""
+        first, second = self._run(torch.tensor([[0, 0], [0, 1]], device=self.device), [])[:, 0]
+        rounding = 100 * torch.finfo(first.dtype).eps * first.abs().max()
+        if (first - second).abs().max() > rounding:
+            name, remedy = self.spec.architecture, "This one sees the tokens it should predict."
+            raise UsageError("only decoder-only language models are supported", value=name, remedy=remedy)
 
     @torch.inference_mode()
     def _sites_visited(self) -> frozenset[Site]:

@@ -15,9 +15,7 @@ def spec_of_lens(wrapped: Any, architecture: str) -> ModelSpec:
         UsageError: it is no decoder-only model.
     """
     cfg, hooks = wrapped.cfg, wrapped.hook_dict
-    predicts_next = getattr(getattr(wrapped, "adapter", None), "supports_causal_loss", True)
-    both_ways = getattr(cfg, "attention_dir", "causal") != "causal" or not predicts_next
-    if both_ways or "blocks.0.hook_resid_pre" not in hooks:
+    if "blocks.0.hook_resid_pre" not in hooks:
         raise UsageError("only decoder-only language models are supported", value=architecture)
     normalization: Any = (cfg.normalization_type or "none").removesuffix("Pre")
     rotary, learned = cfg.positional_embedding_type == "rotary", "hook_pos_embed" in hooks

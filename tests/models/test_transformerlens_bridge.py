@@ -64,3 +64,11 @@ def test_a_bridge_in_compatibility_mode_edits_once_and_shows_its_processing(fami
     with lens.edit({"resid_post.1": count, "attn_out.1": count}):
         lens.logits(token_rows())
     assert len(calls) == 2
+
+
+def test_a_model_that_reads_both_ways_is_refused() -> None:
+    config = transformers.BertConfig(
+        vocab_size=61, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
+    )
+    with pytest.raises(UsageError, match=r"only decoder-only language models are supported: 'bert'"):
+        wrap(bridge(transformers.BertForMaskedLM(config).eval()))

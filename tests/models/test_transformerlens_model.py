@@ -92,6 +92,17 @@ def test_a_reading_is_refilled_and_sees_the_edits_opened_before_it(backend: str)
 
 
 @BOTH
+def test_editing_a_head_leaves_an_earlier_reading_of_all_heads_as_it_was(backend: str) -> None:
+    _, lens = pair("llama", backend)
+    with lens.read("result.1") as seen:
+        lens.logits(token_rows())
+        before = seen["result.1"].clone()
+        with lens.edit({"head.1.2": torch.zeros_like}):
+            lens.logits(token_rows())
+    assert torch.equal(seen["result.1"], before)
+
+
+@BOTH
 def test_activations_see_open_edits_and_stop_at_the_deepest_site(backend: str) -> None:
     ours, lens = pair("gpt2", backend)
     reached = []
