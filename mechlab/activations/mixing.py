@@ -6,7 +6,7 @@
 4. Once the source has given what all batches need, nothing more is read and the pool is drained.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -111,7 +111,7 @@ class MixedBatches:
         cursor = torch.tensor([self._pass, self._n_visited, self._n_read, self.n_served])
         return {**self._pool.state(), "cursor": cursor}
 
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on exactly where the state was taken: the same source and config give the same batches, bit by bit.
 
         Raises:

@@ -5,6 +5,8 @@
 3. Drawn slots become free: only their numbers move, so a batch costs the same however large the pool is.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
@@ -58,7 +60,7 @@ class ActivationPool:
         filled = self._slots.index_select(0, self._index(self._order[: self._n_filled]))
         return {"vectors": filled.cpu(), "draws": self._generator.get_state()}
 
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on exactly where the state was taken.
 
         Raises:
