@@ -27,6 +27,7 @@ class Config(BaseConfig):
     model: str | None = Field(None, description="Where the run's model is now, if it has moved.")
     seed: NonNegativeInt | None = Field(None, description="Seed of the text and the intervals. Left out: the run's.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
+    threads: PositiveInt | None = Field(None, description="CPU threads. Left out: one for a small model, else all.")
     root: Path = Field(Path("runs"), description="Folder in which ids are looked up.")
     out: Path | None = Field(None, description="Folder of the new run. Left out: beside the run judged.")
     dry_run: bool = Field(False, description="Only say what it would cost: tokens, time.")
@@ -76,9 +77,7 @@ def _outcome(done: "Run") -> Outcome:
 
 def _subject(config: Config, judged: "Run") -> SubjectConfig:
     stored = {key: value for key, value in judged.manifest.config.items() if key in SubjectConfig.model_fields}
-    changed = config.model_dump(
-        include={"corpus", "text_column", "eval_tokens", "model", "seed", "device"}, exclude_none=True
-    )
+    changed = config.model_dump(include={*SubjectConfig.model_fields}, exclude_none=True)
     if "model" not in stored:
         raise UsageError("run has no dictionary to judge", value=str(judged.folder), remedy="Give a run of `train`.")
     return build(SubjectConfig, {**stored, **changed})
