@@ -15,7 +15,9 @@ class TrainOptions(SubjectConfig):
     kind: Annotated[str, Hidden()] = Field("topk", description="Dictionary kind.")
     features: PositiveInt = Field(2048, description="Features of the dictionary (d_sae).")
     batch_size: PositiveInt = Field(4096, description="Tokens per training step.")
-    lr: PositiveFloat | None = Field(None, description="Peak learning rate. Left out: the training loop's own.")
+    lr: PositiveFloat | None = Field(
+        None, description="Peak learning rate. Left out: 1e-3 at 2,048 features, falling with their root."
+    )
     pool: PositiveInt = Field(65_536, description="Activations the shuffling pool holds.")
     checkpoint_every: PositiveInt = Field(200, description="Steps between checkpoints.")
     dictionary: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The kind's own keys.")

@@ -1,5 +1,6 @@
 """Fit a dictionary inside a run that is being written: from its last checkpoint, or from nothing."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from mechlab.activations.stream import ActivationStream, StreamConfig
@@ -39,8 +40,17 @@ def dictionary_config(config: "Config", d_in: int) -> DictionaryConfig:
 def training_config(config: "Config") -> TrainConfig:
     """Return the training loop's config."""
     given: dict[str, Any] = {"n_tokens": config.tokens, "batch_size": min(config.batch_size, config.tokens)}
-    rates = {} if config.lr is None else {"lr": config.lr}
-    return build(TrainConfig, {"checkpoint_every_steps": config.checkpoint_every, **given, **rates, **config.training})
+    lr = usual_lr(config.features) if config.lr is None else config.lr
+    return build(TrainConfig, {"checkpoint_every_steps": config.checkpoint_every, "lr": lr, **given, **config.training})
+
+
+def usual_lr(features: int) -> float:
+    """Return the peak learning rate for a number of features: 1e-3 at 2,048, 3.5e-4 at 16,384.
+
+    It falls with the square root of the width, as in Gao et al. 2024, "Scaling and evaluating sparse autoencoders",
+    section A.3; the constant is ours, for runs of a few million tokens.
+    """
+    return 1e-3 * math.sqrt(2048 / features)
 
 
 def new_stream(config: "Config", subject: Subject, rows: TokenRows) -> ActivationStream:

@@ -37,7 +37,9 @@ def test_the_loops_own_keys_win_over_the_short_options(options):
     config = training_config(options(training={"lr": 0.5, "n_tokens": 512}))
     assert (config.lr, config.n_tokens, config.batch_size, config.checkpoint_every_steps) == (0.5, 512, 256, 200)
     assert training_config(options()).n_tokens == 2048
-    assert training_config(options(lr=None)).lr == type(config)().lr
+    assert training_config(options(lr=None, features=512)).lr == pytest.approx(2e-3)
+    assert training_config(options(lr=None, features=8192)).lr == pytest.approx(5e-4)
+    assert training_config(options(lr=0.25)).lr == 0.25
     assert training_config(options(tokens=100)).batch_size == 100
 
 
