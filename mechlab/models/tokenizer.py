@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from mechlab.core.config import canonical_json
@@ -135,5 +136,15 @@ class HuggingFaceTokenizer:
         piece = self.wrapped.convert_ids_to_tokens(token_id) or ""
         if byte := re.fullmatch(r"<0x([0-9A-F]{2})>", piece):
             return bytes([int(byte[1], 16)]).decode(errors="replace")
-        # Decoding a lone sentencepiece drops its leading space, so the space mark is read off the piece itself.
-        return piece.replace("▁", " ") if "▁" in piece else self.decode([token_id])
+        # Whether a space stands before a word shows only behind another one.
+        before, text = self._word
+        behind = self.decode([*before, token_id])
+        return behind.removeprefix(text) if behind.startswith(text) else self.decode([token_id])
+
+    @cached_property
+    def _word(self) -> tuple[list[int], str]:
+        """Some word's token, and its text."""
+        for token_id in range(self.d_vocab):
+            if token_id not in self._special_ids and self.decode([token_id]).isalpha():
+                return [token_id], self.decode([token_id])
+        return [], ""

@@ -24,6 +24,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     """Train, judge, look at and steer with a sparse autoencoder of the built-in model; takes a few minutes."""
     from mechlab.verbs.steps.opening import open_subject
     from mechlab.verbs.steps.planning import plan
+    from mechlab.verbs.steps.steering import SAMPLES_NAME, sample_lines
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.verbs.steps.train_run import train_run
 
@@ -32,7 +33,7 @@ def run(config: Config, progress: Progress) -> Outcome:
         return plan(options, open_subject(options))
     made = train_run(options, progress)
     data, table = run_summary(made)
-    return Outcome(data, (table,), _next_steps(made.folder))
+    return Outcome(data, (table,), (*sample_lines(made.file(SAMPLES_NAME).read_text()), *_next_steps(made.folder)))
 
 
 VERB = Verb(Config, run)

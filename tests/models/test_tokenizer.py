@@ -29,7 +29,7 @@ def test_offsets_cover_the_text_in_order(byte_level: HuggingFaceTokenizer) -> No
 def test_offsets_point_at_the_token_itself() -> None:
     tokenizer = word_tokenizer("the cat sat")
     ids, offsets = tokenizer.encode_with_offsets("the cat   sat")
-    assert [tokenizer.token_string(token) for token in ids] == ["the", "cat", "sat"]
+    assert [tokenizer.token_string(token) for token in ids] == [" the", " cat", " sat"]
     assert ["the cat   sat"[start:end] for start, end in offsets] == ["the", "cat", "sat"]
 
 

@@ -2,8 +2,10 @@
 
 A random direction of the same norm and strength stands beside it.
 
-The feature is the one whose strongest activation moves a next-token logit most; it is added at twice that activation.
+The feature is the one whose strongest activation moves a next-token logit most; it is added at that activation.
 """
+
+import json
 
 import torch
 from torch import Tensor
@@ -17,8 +19,9 @@ from mechlab.metrics.portraits import FeaturePortrait
 from mechlab.verbs.steps.opening import Subject
 from mechlab.views.report_data import SteeringRow
 
+SAMPLES_NAME = "steering.json"
 N_PROMPTS, N_PROMPT_TOKENS, N_NEW_TOKENS = 3, 5, 24
-TIMES_MAX_ACTIVATION = 2.0
+TIMES_MAX_ACTIVATION = 1.0
 
 
 def steered_samples(
@@ -33,6 +36,26 @@ def steered_samples(
     steering = Steering(subject.site, feature_direction(dictionary, driver.feature, unit=False), strength)
     chosen = torch_generator(subject.config.seed, "steering prompts")
     return tuple(_sample(subject, steering, driver.feature, rows, chosen) for _ in range(N_PROMPTS))
+
+
+def samples_text(samples: tuple[SteeringRow, ...]) -> str:
+    """Return the samples as a run stores them, in `steering.json`."""
+    return json.dumps([sample.model_dump() for sample in samples], indent=1) + "\n"
+
+
+def sample_lines(stored: str) -> tuple[str, ...]:
+    """Return the first of a run's stored samples, for the terminal; nothing where there is none."""
+    samples = json.loads(stored)
+    if not samples:
+        return ()
+    first = SteeringRow(**samples[0])
+    return (
+        f"Steered with feature {first.feature} at strength {first.strength:.1f}, after {first.prompt!r}:",
+        f"  as it is          {first.before}",
+        f"  steered           {first.after}",
+        f"  random direction  {first.control}",
+        "",
+    )
 
 
 def _sample(subject: Subject, steering: Steering, feature: int, rows: TokenRows, draw: torch.Generator) -> SteeringRow:

@@ -17,7 +17,7 @@ from mechlab.verbs.steps.fitting import dictionary_config, fit_in_run, training_
 from mechlab.verbs.steps.judging import judge
 from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, training_rows
 from mechlab.verbs.steps.reporting import RunCard, report_page
-from mechlab.verbs.steps.steering import steered_samples
+from mechlab.verbs.steps.steering import SAMPLES_NAME, samples_text, steered_samples
 from mechlab.verbs.train_options import TrainOptions
 
 NOT_OF_THE_RESULT = {"out", "device", "threads", "dry_run", "resume", "kind", "dictionary", "training"}
@@ -43,6 +43,7 @@ def train_run(options: TrainOptions, progress: Progress) -> Run:
         judgement = judge(subject, dictionary, held_out, progress)
         samples = steered_samples(subject, dictionary, judgement.portraits, held_out)
         card = RunCard(identity.run_id(), identity.kind, _facts(options, subject))
+        writer.write_text(SAMPLES_NAME, samples_text(samples))
         writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
         writer.finish(judgement.metrics)
     return open_run(out)

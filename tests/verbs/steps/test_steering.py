@@ -1,10 +1,21 @@
 """One feature is steered with: before, after, and a random direction of the same size beside it."""
 
+import json
+
 import torch
 
 from mechlab.interventions.steer import Steering, feature_direction, generate_pair
+from mechlab.store.run import open_run
 from mechlab.verbs.steps.opening import open_subject
-from mechlab.verbs.steps.steering import N_NEW_TOKENS, N_PROMPTS, TIMES_MAX_ACTIVATION, steered_samples
+from mechlab.verbs.steps.steering import (
+    N_NEW_TOKENS,
+    N_PROMPTS,
+    SAMPLES_NAME,
+    TIMES_MAX_ACTIVATION,
+    sample_lines,
+    samples_text,
+    steered_samples,
+)
 
 
 def test_the_driver_is_the_feature_whose_strongest_activation_moves_a_logit_most(subject, dictionary, judgement, rows):
@@ -38,3 +49,17 @@ def test_there_is_nothing_to_show_where_no_feature_writes_to_the_stream(options,
     inside = open_subject(options(site="z.0"))
     assert steered_samples(inside, dictionary, judgement.portraits, rows) == ()
     assert steered_samples(subject, dictionary, (), rows) == ()
+
+
+def test_a_run_keeps_its_samples_and_shows_the_first(trained):
+    stored = open_run(trained[0]).file(SAMPLES_NAME).read_text()
+    samples, lines = json.loads(stored), sample_lines(stored)
+    assert len(samples) == N_PROMPTS
+    assert str(samples[0]["feature"]) in lines[0] and repr(samples[0]["prompt"]) in lines[0]
+    assert all(
+        line.endswith(samples[0][name]) for line, name in zip(lines[1:4], ("before", "after", "control"), strict=True)
+    )
+
+
+def test_without_samples_nothing_is_shown():
+    assert sample_lines(samples_text(())) == ()
