@@ -42,7 +42,10 @@ class ActivationPool:
         if len(vectors) > self.n_free:
             raise ValueError(f"{len(vectors)} vectors do not fit into {self.n_free} free slots")
         places = self._order[self._n_filled : self._n_filled + len(vectors)]
-        self._slots.index_copy_(0, self._index(places), vectors.to(self._slots))
+        if self._slots.device.type == "cpu" and vectors.device.type == "cpu" and vectors.dtype == self._slots.dtype:
+            self._slots.numpy()[places] = vectors.numpy()  # half the time of index_copy_
+        else:
+            self._slots.index_copy_(0, self._index(places), vectors.to(self._slots))
         self._n_filled += len(vectors)
 
     def take(self, n: int) -> Inputs:

@@ -245,3 +245,9 @@ def long_card() -> FeatureCard:
         contexts=[context],
         positive_logits=[("z" * 80, 1.0)],
     )
+
+
+def test_a_search_for_addresses_the_page_would_load_finds_none():
+    page = render_report(sample_report(2))
+    loads = re.compile(r"""(src|href)=["']?https?://|@import|url\(["']?https?://|from ["']https?://""")
+    assert loads.search(page) is None
