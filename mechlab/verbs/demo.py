@@ -50,7 +50,6 @@ def _options(config: Config) -> TrainOptions:
         "eval_tokens": 60_000,
         "batch_size": 2048,
         "lr": 3e-3,
-        "training": {"dead_after_tokens": 200_000},
         "seed": config.seed,
         "device": config.device,
         "out": config.out,

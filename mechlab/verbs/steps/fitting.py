@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SET_ELSEWHERE = frozenset({"d_in", "d_sae", "d_out"})
 
+LONGEST_DEAD_WINDOW = 500_000
+
 
 def dictionary_config(config: "Config", d_in: int) -> DictionaryConfig:
     """Return the kind's own config.
@@ -41,7 +43,9 @@ def training_config(config: "Config") -> TrainConfig:
     """Return the training loop's config."""
     given: dict[str, Any] = {"n_tokens": config.tokens, "batch_size": min(config.batch_size, config.tokens)}
     lr = usual_lr(config.features) if config.lr is None else config.lr
-    return build(TrainConfig, {"checkpoint_every_steps": config.checkpoint_every, "lr": lr, **given, **config.training})
+    window = min(LONGEST_DEAD_WINDOW, max(1, config.tokens // 10))  # a short run must see who is dead in time to revive
+    usual = {"checkpoint_every_steps": config.checkpoint_every, "lr": lr, "dead_after_tokens": window}
+    return build(TrainConfig, {**usual, **given, **config.training})
 
 
 def usual_lr(features: int) -> float:

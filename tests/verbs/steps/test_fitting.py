@@ -64,3 +64,9 @@ def test_every_kind_is_fitted_and_written_as_it_is_returned(options, subject, tm
     assert stored["W_dec"].shape == (24, 16)
     assert torch.equal(stored["b_dec"], dictionary.b_dec)
     assert steps[-1] == 8
+
+
+def test_a_feature_is_called_dead_after_a_tenth_of_a_short_run(options):
+    assert training_config(options(tokens=2_000_000)).dead_after_tokens == 200_000
+    assert training_config(options(tokens=50_000_000)).dead_after_tokens == 500_000
+    assert training_config(options(tokens=2_000_000, training={"dead_after_tokens": 7})).dead_after_tokens == 7
