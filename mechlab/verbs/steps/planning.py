@@ -5,9 +5,11 @@ import time
 import torch
 
 from mechlab.activations.capture import activations_at
+from mechlab.core.randomness import torch_generator
 from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
+from mechlab.training.footprint import footprint
 from mechlab.training.loop import fit
 from mechlab.training.source import TensorSource
 from mechlab.verbs.outcome import Outcome
@@ -18,8 +20,6 @@ from mechlab.views.numbers import duration, number
 from mechlab.views.table import Table
 
 N_ROWS_TIMED, N_STEPS_TIMED, KEPT_CHECKPOINTS = 32, 3, 2
-COPIES_IN_TRAINING = 4  # parameters, gradient, and Adam's two moments
-COPIES_IN_CHECKPOINT = 3  # parameters and the two moments
 WHOLE_PASSES_JUDGING = 8  # clean, spliced, zeros and mean, for the dictionary and for an untrained one
 CAPTURES_JUDGING = 4  # the mean activation, known causes, the survey of features, their contexts
 
@@ -29,22 +29,20 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
     rows = torch.zeros(N_ROWS_TIMED, options.row_length, dtype=torch.long)
     capture_s, activations = _timed_capture(subject, rows)
     d_in = activations.shape[-1]
-    dictionary = KINDS[options.kind](dictionary_config(options, d_in), seed=options.seed).to(subject.model.device)
-    training = training_config(options)
+    kind, own, training = KINDS[options.kind], dictionary_config(options, d_in), training_config(options)
+    dictionary = kind(own, seed=options.seed).to(subject.model.device)
     step_s = _seconds_per_step(dictionary, activations.flatten(0, 1), training)
-    n_weights = sum(parameter.numel() for parameter in dictionary.parameters())
+    takes = footprint(kind, own, training)
     pool_bytes = 4 * d_in * (max(options.pool, training.batch_size) + rows.numel())
-    weight_bytes = 4 * n_weights
     numbers = {
         "n_tokens": options.tokens,
-        "n_steps": training.n_steps,
-        "n_parameters": n_weights,
-        "memory_bytes": weight_bytes * COPIES_IN_TRAINING
+        "n_steps": takes.n_steps,
+        "n_parameters": own.n_parameters,
+        "memory_bytes": takes.memory
         + pool_bytes
         + 4 * subject.model.spec.n_params
-        + 3 * 4 * training.batch_size * options.features
         + 4 * (options.tokens + options.eval_tokens),
-        "disk_bytes": weight_bytes + KEPT_CHECKPOINTS * (weight_bytes * COPIES_IN_CHECKPOINT + pool_bytes),
+        "disk_bytes": takes.dictionary + KEPT_CHECKPOINTS * (takes.checkpoint + pool_bytes),
         "time_s": capture_s * options.tokens / rows.numel()
         + step_s * training.n_steps
         + _judging_s(subject, capture_s),
@@ -88,7 +86,7 @@ def _seconds_per_step(dictionary: Dictionary, vectors: torch.Tensor, training: T
     brief = training.model_copy(
         update={"n_tokens": n * N_STEPS_TIMED, "batch_size": n, "checkpoint_every_steps": None, "b_dec_init": "zeros"}
     )
-    noise = vectors + torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0)).to(vectors)
+    noise = vectors + torch.randn(vectors.shape, generator=torch_generator(0, "timing")).to(vectors)
     started = time.monotonic()
     fit(dictionary, TensorSource(noise, n), brief)
     return (time.monotonic() - started) / N_STEPS_TIMED * training.batch_size / n
