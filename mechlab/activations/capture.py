@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mechlab.activations.mixing import Block
 from mechlab.core.config import digest
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Tokens
@@ -53,10 +54,8 @@ class RowSource:
         self.d_in = activations_at(model, rows.tokens[:1].long(), self._site).shape[-1]
         self.fingerprint = digest([model.fingerprint, rows.fingerprint, str(self._site), skip_special])
 
-    def read(self, units: Int64[Tensor, " n"]) -> Float[Tensor, "vectors d_in"]:
-        """Return the vectors of some rows, row by row."""
-        vectors = activations_at(self._model, self._rows.tokens[units].long(), self._site).flatten(0, 1)
-        if not self._skip_special:
-            return vectors
-        kept = torch.nonzero(~self._rows.special[units].flatten()).squeeze(1)
-        return vectors.index_select(0, kept.to(vectors.device))
+    def read(self, units: Int64[Tensor, " n"]) -> Block:
+        """Return the vectors of some rows, row by row, special tokens marked where they are to be left out."""
+        with torch.inference_mode():  # the model's own tensor, not a copy
+            vectors = activations_at(self._model, self._rows.tokens[units].long(), self._site).flatten(0, 1)
+        return Block(vectors, ~self._rows.special[units].flatten().numpy() if self._skip_special else None)

@@ -7,10 +7,12 @@
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from pydantic import PositiveInt, model_validator
 from torch import Tensor
 
@@ -43,6 +45,19 @@ class MixConfig(Config):
         return self
 
 
+@dataclass(frozen=True)
+class Block:
+    """Vectors read together; where `kept` is given, those marked False are to be left out."""
+
+    vectors: Float[Tensor, "vectors d_in"]
+    kept: Bool[np.ndarray, " vectors"] | None = None
+
+    @property
+    def n_kept(self) -> int:
+        """Return how many vectors are not left out."""
+        return len(self.vectors) if self.kept is None else int(self.kept.sum())
+
+
 @runtime_checkable
 class Source(Protocol):
     """Vectors in units that are read together, any units in any order."""
@@ -54,7 +69,7 @@ class Source(Protocol):
     fingerprint: str
     device: torch.device
 
-    def read(self, units: Int64[Tensor, " n"]) -> Float[Tensor, "vectors d_in"]:
+    def read(self, units: Int64[Tensor, " n"]) -> Block:
         """Return the vectors of some units; a unit gives at most `unit_size`."""
         ...
 
@@ -94,12 +109,12 @@ class MixedBatches:
         """
         if self.n_served == self.config.n_batches:
             raise StopIteration
-        while len(self._pool) < self._pool_size and (self._n_needed is None or self._n_read < self._n_needed):
-            vectors = self._source.read(self._next_units())
-            self._pool.add(vectors)
-            self._n_read += len(vectors)
+        self._add(self._read_ahead(self._pool_size - len(self._pool)))
+        ahead = self._read_ahead(self._pool_size - len(self._pool) + self.config.batch_size)
+        batch = self._pool.take(self.config.batch_size)
+        self._add(ahead)  # straight after the batch, while the slots that it left are still in the cache
         self.n_served += 1
-        return self._pool.take(self.config.batch_size)
+        return batch
 
     @property
     def n_passes(self) -> float | None:
@@ -121,6 +136,19 @@ class MixedBatches:
             raise ArtifactError("saved stream lacks", value=", ".join(sorted(missing)))
         self._pool.restore(state)
         self._pass, self._n_visited, self._n_read, self.n_served = (int(number) for number in state["cursor"])
+
+    def _read_ahead(self, n: int) -> list[Block]:
+        """Return blocks of at least `n` vectors, or what is left of those that all batches need."""
+        blocks: list[Block] = []
+        while n > 0 and (self._n_needed is None or self._n_read < self._n_needed):
+            blocks.append(self._source.read(self._next_units()))
+            self._n_read += blocks[-1].n_kept
+            n -= blocks[-1].n_kept
+        return blocks
+
+    def _add(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            self._pool.add(block.vectors, block.kept)
 
     def _next_units(self) -> Int64[Tensor, " n"]:
         if self._n_visited == self._source.n_units:

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int64, Shaped
 from pydantic import PositiveInt
 from torch import Tensor
 
-from mechlab.activations.mixing import MixConfig, MixedBatches
+from mechlab.activations.mixing import Block, MixConfig, MixedBatches
 from mechlab.core.config import Config, build, canonical_json, digest
 from mechlab.core.errors import ArtifactError, ConfigError, UsageError
 from mechlab.core.progress import SILENT, Progress
@@ -134,13 +134,13 @@ class ShardSource:
         ]
         self.n_units = len(self._blocks)
 
-    def read(self, units: Int64[Tensor, " n"]) -> Float[Tensor, "vectors d_in"]:
+    def read(self, units: Int64[Tensor, " n"]) -> Block:
         """Return the vectors of some blocks in float32."""
         places = [self._blocks[unit] for unit in units.tolist()]
         stored = np.concatenate([self._shards[number][start : start + BLOCK_ROWS] for number, start in places])
         if self.index.dtype == "bfloat16":
-            return torch.from_numpy(stored.view(np.int16)).view(torch.bfloat16).to(self.device, torch.float32)
-        return torch.from_numpy(stored).to(self.device, torch.float32)
+            return Block(torch.from_numpy(stored.view(np.int16)).view(torch.bfloat16).to(self.device, torch.float32))
+        return Block(torch.from_numpy(stored).to(self.device, torch.float32))
 
 
 class ShardStream(MixedBatches):

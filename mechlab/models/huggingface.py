@@ -77,9 +77,10 @@ class HuggingFaceModel(LanguageModel):
         visits = ((site, capturing(site, found, len(wanted))) for site in wanted)
         with torch.inference_mode(), self._hooks.visiting(visits), suppress(Stop):
             self._run(self.module if any(site.layer is None for site in wanted) else self.layout.trunk, tokens)
-        # Copies are ordinary tensors (inference tensors are of no use to autograd) and keep nothing else alive.
-        for name in list(found):
-            found[name] = found[name].clone()
+        if not torch.is_inference_mode_enabled():
+            # Copies are ordinary tensors (inference tensors are of no use to autograd) and keep nothing else alive.
+            for name in list(found):
+                found[name] = found[name].clone()
         return found
 
     @contextmanager

@@ -55,7 +55,10 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def activations(self, tokens: Tokens, sites: Sequence[str | Site]) -> dict[str, Tensor]:
-        """Return canonical site name -> activation, stopping the forward pass after the deepest site; no gradients."""
+        """Return canonical site name -> activation, stopping the forward pass after the deepest site; no gradients.
+
+        They are copies, except under `torch.inference_mode()`, where they are the model's own tensors.
+        """
 
     @abstractmethod
     def read(self, *sites: str | Site) -> AbstractContextManager[dict[str, Tensor]]:

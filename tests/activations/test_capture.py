@@ -55,13 +55,18 @@ def test_the_model_is_stopped_behind_the_site(gpt2: HuggingFaceModel):
 def test_rows_are_read_by_number_and_special_tokens_are_left_out():
     source = RowSource(TokenEcho(), numbered_rows(5, 4, specials=[0, 2]), "resid_post.1", skip_special=True)
     assert (source.d_in, source.n_units, source.n_vectors) == (3, 5, 10)
-    assert source.read(torch.tensor([3, 1]))[:, 0].tolist() == [13, 15, 5, 7]
+    block = source.read(torch.tensor([3, 1]))
+    assert block.kept is not None
+    assert block.vectors[torch.from_numpy(block.kept), 0].tolist() == [13, 15, 5, 7]
+    assert block.n_kept == 4
 
 
 def test_special_tokens_stay_where_they_are_asked_for():
     source = RowSource(TokenEcho(), numbered_rows(2, 3, specials=[0]), "resid_post.1", skip_special=False)
     assert source.n_vectors == 6
-    assert source.read(torch.tensor([1]))[:, 0].tolist() == [3, 4, 5]
+    block = source.read(torch.tensor([1]))
+    assert block.vectors[:, 0].tolist() == [3, 4, 5]
+    assert block.kept is None
 
 
 def test_rows_of_nothing_but_special_tokens_are_refused():

@@ -126,3 +126,11 @@ def test_a_state_that_lacks_a_part_is_refused():
 def test_a_pool_smaller_than_a_batch_is_refused():
     with pytest.raises(ConfigError, match="pool_size 256 must be at least batch_size 512"):
         batches_of(batch_size=512)
+
+
+def test_a_pool_barely_larger_than_a_batch_never_overflows_whatever_the_size_of_a_read():
+    for batch_size, pool_size, rows_per_read in ((7, 7, 5), (64, 65, 3), (5, 100, 30)):
+        source = RowSource(TokenEcho(), numbered_rows(40, 16, specials=[0, 3]), "resid_post.1", skip_special=True)
+        config = MixConfig(batch_size=batch_size, pool_size=pool_size, n_batches=source.n_vectors // batch_size)
+        served = torch.cat([batch[:, 0] for batch in MixedBatches(source, rows_per_read, config)])
+        assert len(served.unique()) == len(served) == source.n_vectors // batch_size * batch_size

@@ -112,3 +112,20 @@ def test_a_batch_costs_the_same_from_a_pool_sixteen_times_as_large():
         return best
 
     assert seconds(16 * 20_000) < 3 * seconds(20_000)
+
+
+def test_a_vector_that_is_not_kept_is_never_drawn_and_leaves_its_slot():
+    pool = pool_of(12)
+    pool.add(numbers(0, 6), kept=np.array([True, False, True, True, False, False]))
+    assert (len(pool), pool.n_free) == (3, 9)
+    pool.add(numbers(10, 9), kept=np.arange(9) > 0)
+    assert (len(pool), pool.n_free) == (11, 1)
+    assert pool.take(11).flatten().sort().values.tolist() == [0, 2, 3, *range(11, 19)]
+
+
+def test_strided_and_half_precision_vectors_come_out_as_they_went_in():
+    wide, pool = torch.randn(9, 8), pool_of(9, d_in=4)
+    pool.add(wide[:, ::2])
+    assert torch.equal(pool.take(9).sort(0).values, wide[:, ::2].sort(0).values)
+    pool.add(wide[:, :4].half())
+    assert torch.equal(pool.take(9).sort(0).values, wide[:, :4].half().float().sort(0).values)

@@ -1,10 +1,14 @@
 """Devices: the ones that are here are given, the others are refused in one line."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from mechlab.core.errors import UsageError
-from mechlab.core.runtime import SMALL_MODEL_PARAMS, resolve_device, use_threads
+from mechlab.core.runtime import SMALL_MODEL_PARAMS, keep_freed_memory, resolve_device, use_threads
 
 
 def test_the_cpu_is_always_there():
@@ -41,3 +45,35 @@ def test_a_small_model_takes_one_thread_and_a_wish_is_obeyed():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+FAULTS_OF_A_BLOCK_TAKEN_AGAIN = """
+import resource, sys, torch
+from mechlab.core.runtime import keep_freed_memory
+if "keep" in sys.argv and not keep_freed_memory():
+    sys.exit(3)
+
+def faults_of(n_rounds):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(n_rounds):
+        blocks = [torch.ones(1 << 20) for _ in range(4)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults_of(20)
+print(faults_of(20))
+"""
+
+
+def test_kept_memory_is_not_faulted_in_again():
+    # Left to itself glibc moves the threshold as it sees fit; set, it gives every large block back.
+    gives_back = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
+
+    def faults(*arguments: str) -> int:
+        command = [sys.executable, "-c", FAULTS_OF_A_BLOCK_TAKEN_AGAIN, *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, env=gives_back)
+        if run.returncode == 3:
+            pytest.skip("this C library has no mallopt")
+        return int(run.stdout)
+
+    assert faults() > 1000
+    assert faults("keep") < 100

@@ -11,7 +11,7 @@ from mechlab.core.config import digest
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import Progress
 from mechlab.core.randomness import sub_seed
-from mechlab.core.runtime import use_threads
+from mechlab.core.runtime import keep_freed_memory, use_threads
 from mechlab.corpora import CORPORA
 from mechlab.corpora.documents import Corpus
 from mechlab.corpora.opening import open_corpus
@@ -62,6 +62,7 @@ def open_subject(config: SubjectConfig) -> Subject:
     """
     model = load(config.model, device=config.device)
     use_threads(config.threads, model.spec.n_params)
+    keep_freed_memory()
     site = Site.parse(config.site, model.spec)
     if config.row_length > model.spec.n_ctx:
         remedy = f"{config.model} reads at most {model.spec.n_ctx} tokens."
