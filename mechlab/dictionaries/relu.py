@@ -1,4 +1,4 @@
-"""ReLU dictionary with an L1 penalty on codes weighted by the norms of their directions."""
+"""ReLU dictionary with an L1 penalty on its codes, weighted by the norms of their directions or plain."""
 
 from typing import Any
 
@@ -12,17 +12,23 @@ from mechlab.dictionaries.schedules import warmed_up
 
 
 class ReluConfig(DictionaryConfig):
-    """The penalty's weight, and over how many steps it grows linearly from zero."""
+    """The penalty's weight, over how many steps it grows linearly from zero, and whether norms enter it.
+
+    Without `l1_weighted_by_decoder_norm` the penalty is on the codes themselves; then train with a `unit` decoder, or
+    codes shrink while directions grow and the penalty means nothing.
+    """
 
     l1_coefficient: NonNegativeFloat = 1.0
     l1_warm_up_steps: NonNegativeInt = 0
+    l1_weighted_by_decoder_norm: bool = True
 
 
 class ReluDictionary(Dictionary[ReluConfig]):
     """Codes are `relu((x - b_dec) @ W_enc + b_enc)`.
 
-    Source: Bricken et al. 2023, "Towards Monosemanticity"; the penalty weighted by decoder norms, which leaves the
-    norms free, is Anthropic's "Update on how we train SAEs" (April 2024).
+    Source: Bricken et al. 2023, "Towards Monosemanticity", for the plain penalty with directions of norm one; the
+    penalty weighted by decoder norms, which leaves the norms free, is Anthropic's "Update on how we train SAEs" (April
+    2024) and the only one SAELens has.
     """
 
     kind = "relu"
@@ -35,11 +41,12 @@ class ReluDictionary(Dictionary[ReluConfig]):
         return pre.relu()
 
     def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
-        """Return squared error plus the norm-weighted L1 penalty."""
+        """Return squared error plus the L1 penalty."""
         codes = self.pre_activations(inputs).relu()
         reconstruction = codes @ self.W_dec + self.b_dec
         # Codes are not negative, so the penalty needs only their sums over the batch.
-        l1 = (codes.sum(0) @ self.decoder_norms()) / inputs.shape[0]
+        sums = codes.sum(0)
+        l1 = (sums @ self.decoder_norms() if self.config.l1_weighted_by_decoder_norm else sums.sum()) / inputs.shape[0]
         coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
         parts = {"mse": mean_squared_error(reconstruction, targets), "l1": coefficient * l1}
         with torch.no_grad():
