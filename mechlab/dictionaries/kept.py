@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
@@ -61,15 +61,25 @@ class KeptDictionary(Dictionary[KeptConfigT]):
             centred = inputs if self.centre is None else inputs - self.centre
             read = Read(self._in_own_units(compared, kept), centred, kept)
         values = encode_kept(self.encoder, self.b_enc, self.centre, read).relu()
+        parts, reconstruction = self.errors(values, kept, inputs, targets, context.dead)
+        fired, l0 = kept.fired(values.detach())
+        return Losses(parts, reconstruction, fired, l0, {"compared": compared})
+
+    def errors(
+        self, values: Float[Tensor, "n_kept"], kept: Kept, inputs: Inputs, targets: Targets, dead: Bool[Tensor, "d_sae"]
+    ) -> tuple[dict[str, Tensor], Targets]:
+        """Return the parts of the loss, and the reconstruction from the kept codes."""
         reconstruction = decode_kept(values, self.W_dec, kept) + self.b_dec
         parts = {"mse": mean_squared_error(reconstruction, targets)}
         if self.config.aux_loss_coefficient > 0:
-            left_over = (targets - reconstruction).detach()
-            rescale = self.config.rescale_acts_by_decoder_norm
-            auxiliary = auxiliary_loss(self, inputs, left_over, context.dead, rescale)
-            parts["aux"] = self.config.aux_loss_coefficient * auxiliary
-        fired, l0 = kept.fired(values.detach())
-        return Losses(parts, reconstruction, fired, l0, {"compared": compared})
+            parts["aux"] = self.revival_loss(inputs, targets - reconstruction, dead)
+        return parts, reconstruction
+
+    def revival_loss(self, inputs: Inputs, left_over: Targets, dead: Bool[Tensor, "d_sae"]) -> Float[Tensor, ""]:
+        """Return the weighted auxiliary loss of the given dead features."""
+        rescale = self.config.rescale_acts_by_decoder_norm
+        auxiliary = auxiliary_loss(self, inputs, left_over.detach(), dead, rescale)
+        return self.config.aux_loss_coefficient * auxiliary
 
     def fold_decoder_norms(self) -> None:
         """Fold the norms into the encoder where the choice of codes does not depend on them."""
