@@ -15,6 +15,7 @@ from mechlab.core.config import Config
 from mechlab.core.randomness import torch_generator
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import centred_linear
+from mechlab.dictionaries.peers import ALONE, Alone
 
 
 class DictionaryConfig(Config):
@@ -47,6 +48,11 @@ class DictionaryConfig(Config):
     def n_parameters(self) -> int:
         """Number of trained numbers in encoder, decoder and their biases."""
         return self.d_sae * (self.d_in + self.width_out + 1) + self.width_out
+
+    @property
+    def levels(self) -> tuple[range, ...]:
+        """Groups of features within which names mean nothing: one of all, unless a kind nests its features."""
+        return (range(self.d_sae),)
 
     @property
     def centred(self) -> bool:
@@ -99,6 +105,11 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     """How many `[batch, d_sae]` arrays of numbers a training step holds at once."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
+    parallel: ClassVar[frozenset[str]] = frozenset({"rows"})
+    """What several processes may share in training: a batch's `rows`, the dictionary's `features`."""
+    undivided: ClassVar[frozenset[str]] = frozenset({"b_dec"})
+    """Parameters and buffers that have no axis of features; of all others it is the first axis."""
+    peers: Alone = ALONE
 
     def __init__(self, config: ConfigT, seed: int = 0) -> None:
         super().__init__()
@@ -175,6 +186,11 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     @abstractmethod
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return `architecture` with the config fields of SAELens's inference class, and its tensors."""
+
+    @classmethod
+    def options_of_saelens(cls, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of this kind that SAELens's `cfg.json` holds."""
+        return {name: value for name, value in cfg.items() if name in cls.Config.model_fields}
 
     @torch.no_grad()
     def load_saelens(self, tensors: Mapping[str, Tensor]) -> None:

@@ -68,8 +68,7 @@ def from_saelens(cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Dicti
             remedy="Only folders with normalize_activations: none can be read; fold it into the weights in SAELens.",
         )
     details = cfg.get("metadata", {}).get("training_architecture_details") or {}
-    known = {name: value for name, value in {**details, **cfg}.items() if name in kind.Config.model_fields}
-    dictionary = kind(build(kind.Config, known))
+    dictionary = kind(build(kind.Config, kind.options_of_saelens({**details, **cfg})))
     try:
         dictionary.load_saelens(tensors)
     except KeyError as error:
