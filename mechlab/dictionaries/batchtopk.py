@@ -45,6 +45,8 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
     kind = "batchtopk"
     Config = BatchTopKConfig
     saelens_architectures = ("batchtopk",)
+    parallel = frozenset({"rows", "features"})
+    undivided = frozenset({"b_dec", "topk_threshold"})
     topk_threshold: Float[Tensor, ""]
 
     def __init__(self, config: BatchTopKConfig, seed: int = 0) -> None:
@@ -60,15 +62,15 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
     def keep(self, contributions: Codes) -> Kept:
         """Return the `k * batch` largest positive codes of the batch."""
         batch, d_sae = contributions.shape
-        return Kept.flat(largest(contributions.flatten(), int(self.config.k * batch)), batch, d_sae)
+        return Kept.flat(self.peers.best_of_batch(contributions, self.config.k, largest), batch, d_sae)
 
     @torch.no_grad()
     def after_step(self, losses: Losses) -> None:
         """Move the threshold towards the smallest code this batch kept."""
-        compared = losses.observed["compared"]
-        if compared.numel():
+        smallest = self.peers.smallest(losses.observed["compared"])
+        if smallest is not None:
             rate = self.config.topk_threshold_lr
-            self.topk_threshold.mul_(1 - rate).add_(rate * compared.min().to(self.topk_threshold.dtype))
+            self.topk_threshold.mul_(1 - rate).add_(rate * smallest.to(self.topk_threshold.dtype))
 
     def fold_scales(self, input_scale: float, target_scale: float) -> None:
         """Fold the scales; where codes are in units of the target, the threshold is too."""

@@ -55,6 +55,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
     dense_codes = 6
     saelens_architectures = ("jumprelu", "jumprelu_transcoder")
     estimated_gradients = frozenset({"threshold"})
+    parallel = frozenset({"rows", "features"})
 
     def __init__(self, config: JumpReluConfig, seed: int = 0) -> None:
         super().__init__(config, seed)
@@ -69,7 +70,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
         config = self.config
         pre = self.pre_activations(inputs)
         codes = jumped(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input)
-        reconstruction = codes @ self.W_dec + self.b_dec
+        reconstruction = self.peers.joined(codes @ self.W_dec, self.b_dec)
         coefficient = warmed_up(config.l0_coefficient, config.l0_warm_up_steps, context.step)
         parts = {
             "mse": mean_squared_error(reconstruction, targets),
@@ -77,7 +78,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
         }
         if config.pre_act_loss_coefficient is not None:
             short = (self.threshold - pre).relu() * context.dead * self.decoder_norms()
-            parts["pre_act"] = config.pre_act_loss_coefficient * short.sum(-1).mean()
+            parts["pre_act"] = config.pre_act_loss_coefficient * self.peers.over_features(short.sum(-1)).mean()
         with torch.no_grad():
             on = codes > 0
             return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
@@ -106,8 +107,10 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
     def _penalty(self, pre: Codes, codes: Codes) -> Float[Tensor, ""]:
         config = self.config
         if config.jumprelu_sparsity_loss_mode == "tanh":
-            return (config.jumprelu_tanh_scale * codes * self.decoder_norms()).tanh().sum(-1).mean()
-        l0 = switched_on(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input).sum(-1)
+            smooth = (config.jumprelu_tanh_scale * codes * self.decoder_norms()).tanh().sum(-1)
+            return self.peers.over_features(smooth).mean()
+        on = switched_on(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input)
+        l0 = self.peers.over_features(on.sum(-1))
         if config.jumprelu_sparsity_loss_mode == "step":
             return l0.mean()
         assert config.target_l0 is not None, "a quadratic config has a target"

@@ -69,7 +69,7 @@ class KeptDictionary(Dictionary[KeptConfigT]):
         self, values: Float[Tensor, "n_kept"], kept: Kept, inputs: Inputs, targets: Targets, dead: Bool[Tensor, "d_sae"]
     ) -> tuple[dict[str, Tensor], Targets]:
         """Return the parts of the loss, and the reconstruction from the kept codes."""
-        reconstruction = decode_kept(values, self.W_dec, kept) + self.b_dec
+        reconstruction = self.peers.joined(decode_kept(values, self.W_dec, kept), self.b_dec)
         parts = {"mse": mean_squared_error(reconstruction, targets)}
         if self.config.aux_loss_coefficient > 0:
             parts["aux"] = self.revival_loss(inputs, targets - reconstruction, dead)

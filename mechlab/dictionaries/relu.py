@@ -35,6 +35,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
     Config = ReluConfig
     dense_codes = 4
     saelens_architectures = ("standard", "transcoder")
+    parallel = frozenset({"rows", "features"})
 
     def activate(self, pre: Codes) -> Codes:
         """Return the positive part."""
@@ -43,10 +44,11 @@ class ReluDictionary(Dictionary[ReluConfig]):
     def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the L1 penalty."""
         codes = self.pre_activations(inputs).relu()
-        reconstruction = codes @ self.W_dec + self.b_dec
+        reconstruction = self.peers.joined(codes @ self.W_dec, self.b_dec)
         # Codes are not negative, so the penalty needs only their sums over the batch.
         sums = codes.sum(0)
-        l1 = (sums @ self.decoder_norms() if self.config.l1_weighted_by_decoder_norm else sums.sum()) / inputs.shape[0]
+        l1 = sums @ self.decoder_norms() if self.config.l1_weighted_by_decoder_norm else sums.sum()
+        l1 = self.peers.over_features(l1) / inputs.shape[0]
         coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
         parts = {"mse": mean_squared_error(reconstruction, targets), "l1": coefficient * l1}
         with torch.no_grad():

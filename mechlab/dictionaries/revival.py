@@ -1,6 +1,5 @@
 """Revival of dead features: they are asked to reconstruct what the living ones left over."""
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -30,15 +29,15 @@ def auxiliary_loss(
         rescale: whether dead features are ranked by code times decoder norm.
     """
     features = dead.nonzero().squeeze(1)
-    if features.numel() == 0:
+    n_dead = dictionary.peers.count(features.numel())
+    if n_dead == 0:
         return inputs.new_zeros(())
     wanted = max(1, inputs.shape[1] // 2)
     encoder, b_enc = dictionary.encoder[features], dictionary.b_enc[features]
     codes = centred_linear(inputs, encoder, b_enc, dictionary.centre)
-    if features.numel() > wanted:
+    if n_dead > wanted:
         norms = dictionary.decoder_norms()[features].detach()
         ranked = codes.detach() * norms if rescale else codes.detach()
-        best = ranked.topk(wanted, dim=-1, sorted=False).indices
-        codes = codes * torch.zeros_like(codes).scatter_(1, best, 1.0)
-    share = min(1.0, features.numel() / wanted)
-    return share * mean_squared_error(codes @ dictionary.W_dec[features], left_over)
+        codes = codes * dictionary.peers.mask_of_best(ranked, wanted)
+    share = min(1.0, n_dead / wanted)
+    return share * mean_squared_error(dictionary.peers.over_features(codes @ dictionary.W_dec[features]), left_over)

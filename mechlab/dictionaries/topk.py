@@ -34,6 +34,7 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
     kind = "topk"
     Config = TopKConfig
     saelens_architectures = ("topk", "topk_transcoder")
+    parallel = frozenset({"rows", "features"})
 
     def activate(self, pre: Codes) -> Codes:
         """Return the k largest codes of each row, in units of a unit direction where codes are rescaled."""
@@ -42,8 +43,7 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
 
     def keep(self, contributions: Codes) -> Kept:
         """Return the k largest of each row."""
-        best = contributions.topk(self.config.k, dim=-1, sorted=False)
-        return Kept.fixed(best.indices, self.config.d_sae)
+        return self.peers.best_of_row(contributions, self.config.k)
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return a `topk` SAE; `topk_transcoder`, which SAELens lacks, where the target is not the input."""

@@ -1,0 +1,54 @@
+"""Other processes that hold some of a dictionary's features or some of its batch; alone, there are none.
+
+A kind says by these few words where its loss looks across features or across the batch. One process answers for itself;
+training in several hands a kind an answerer that asks the others.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechlab.core.shapes import Codes, Targets
+from mechlab.dictionaries.sparse import Kept
+
+Chooser = Callable[[Tensor, int], Tensor]
+
+
+class Alone:
+    """No others: every feature and every row is here."""
+
+    def joined(self, partial: Targets, b_dec: Float[Tensor, "d_out"]) -> Targets:
+        """Return the sum over all features of what each contributes, plus the decoder bias."""
+        return partial + b_dec
+
+    def over_features(self, partial: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Return the sum over all features of a sum over those that are here; each gets the gradient of the whole."""
+        return partial
+
+    def count(self, here: int) -> int:
+        """Return how many features there are in all where `here` of them are here."""
+        return here
+
+    def best_of_row(self, values: Codes, k: int) -> Kept:
+        """Return those of the k largest values of each row that are here."""
+        return Kept.fixed(values.topk(k, dim=-1, sorted=False).indices, values.shape[1])
+
+    def mask_of_best(self, values: Codes, k: int) -> Codes:
+        """Return ones at those of the k largest values of each row that are here, zeros elsewhere."""
+        return torch.zeros_like(values).scatter_(1, values.topk(k, dim=-1, sorted=False).indices, 1.0)
+
+    def best_of_batch(self, values: Codes, k: float, choose: Chooser) -> Int[Tensor, "n_kept"]:
+        """Return the ascending flat positions of those of the batch's `k * rows` largest positive values that are here.
+
+        `choose(values, count)` does it for values that are all here.
+        """
+        return choose(values.flatten(), int(k * values.shape[0]))
+
+    def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
+        """Return the smallest of all values of the batch; None if there are none."""
+        return values.min() if values.numel() else None
+
+
+ALONE = Alone()
