@@ -1,5 +1,7 @@
 """The activations of a model over token rows, as shuffled batches."""
 
+from collections.abc import Sequence
+
 from pydantic import PositiveInt
 
 from mechlab.activations.capture import RowSource
@@ -22,8 +24,21 @@ class StreamConfig(MixConfig):
 
 
 class ActivationStream(MixedBatches):
-    """Shuffled batches [batch_size, d_in] of a model's activations at one site; see `MixedBatches`."""
+    """Shuffled batches [batch_size, d_in] of a model's activations; see `MixedBatches`.
 
-    def __init__(self, model: LanguageModel, rows: TokenRows, site: str | Site, config: StreamConfig) -> None:
+    Args:
+        model: the model.
+        rows: what it reads.
+        site: where; the vectors of several sites stand side by side, each token's in one row.
+        config: how they are computed and mixed.
+
+    Attributes:
+        widths: of each site's part of a vector.
+    """
+
+    def __init__(
+        self, model: LanguageModel, rows: TokenRows, site: str | Site | Sequence[Site], config: StreamConfig
+    ) -> None:
         source = RowSource(model, rows, site, skip_special=config.skip_special)
+        self.widths = source.widths
         super().__init__(source, config.forward_rows, config)

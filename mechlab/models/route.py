@@ -1,0 +1,103 @@
+"""A route: the sites whose activations a dictionary reads, and the sites whose activations it rebuilds from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechlab.core.errors import UsageError
+from mechlab.models.sites import Site, all_sites
+from mechlab.models.spec import ModelSpec
+
+ARROW = "->"
+MLP = "mlp"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Sites read, and sites rebuilt; without targets of its own a dictionary rebuilds what it reads.
+
+    Several sites stand side by side, in the order given.
+    """
+
+    inputs: tuple[Site, ...]
+    targets: tuple[Site, ...] = ()
+
+    def __str__(self) -> str:
+        ends = (self.inputs, self.targets) if self.targets else (self.inputs,)
+        return f" {ARROW} ".join(",".join(map(str, end)) for end in ends)
+
+    @property
+    def rebuilt(self) -> tuple[Site, ...]:
+        """The sites at which a dictionary's output can stand in."""
+        return self.targets or self.inputs
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """All sites, those read first."""
+        return self.inputs + self.targets
+
+    @staticmethod
+    def of(place: "str | Site | Route", spec: ModelSpec, target: str | None = None) -> "Route":
+        """Return the route that a text stands for.
+
+        `resid_post.2` rebuilds what it reads; `mlp.1` goes from what enters the MLP (normalised, before the norm's
+        gain) to what it adds to the residual stream; `A -> B` goes from A to B. Several sites are parted by commas.
+
+        Args:
+            place: the sites read, or a whole route.
+            spec: of the model.
+            target: the sites rebuilt, where `place` does not say.
+
+        Raises:
+            UnknownName: this model has no such site.
+            UsageError: a target is what is read, or comes before it; or it is given twice.
+        """
+        if isinstance(place, Route):
+            return place
+        text, arrow, end = str(place).partition(ARROW)
+        if arrow and target is not None:
+            raise UsageError("target is given twice", value=target, remedy=f"The site already says {ARROW}{end}.")
+        target = end if arrow else target
+        if target is None:
+            text, target = _mlp_ends(text.strip(), spec) or (text, None)
+        route = Route(_sites(text, spec), () if target is None else _sites(target, spec))
+        _refuse_what_cannot_be_computed(route, spec)
+        return route
+
+
+def side_by_side(
+    activations: Sequence[Float[Tensor, "*batch _width"]],
+) -> Float[Tensor, "*batch width"]:
+    """Return the activations of several sites beside one another; a single one as it is, not copied."""
+    return activations[0] if len(activations) == 1 else torch.cat(list(activations), dim=-1)
+
+
+def _sites(text: str, spec: ModelSpec) -> tuple[Site, ...]:
+    return tuple(Site.parse(name.strip(), spec) for name in text.split(","))
+
+
+def _mlp_ends(text: str, spec: ModelSpec) -> tuple[str, str] | None:
+    """Return what goes in and comes out of the MLP that `mlp.L` names, None for other texts."""
+    kind, _, layer = text.partition(".")
+    if kind != MLP or not layer.isdigit():
+        return None
+    before = "resid_mid" if spec.normalization == "none" else "ln2_normalized"
+    return f"{before}.{layer}", f"mlp_out.{layer}"
+
+
+def _refuse_what_cannot_be_computed(route: Route, spec: ModelSpec) -> None:
+    if route.targets == route.inputs:
+        raise UsageError("target is the site itself", value=str(route.inputs[0]), remedy="Leave the target out.")
+    order = {site: place for place, site in enumerate(all_sites(spec))}
+    earliest = min(route.inputs, key=lambda site: order[_whole(site)])
+    for target in route.targets:
+        if order[_whole(target)] < order[_whole(earliest)]:
+            remedy = f"{earliest} is computed later in the forward pass."
+            raise UsageError("target comes before what it is rebuilt from", value=str(target), remedy=remedy)
+
+
+def _whole(site: Site) -> Site:
+    return Site("result", site.layer) if site.kind == "head" else site
