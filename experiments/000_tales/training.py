@@ -26,7 +26,7 @@ class Recipe(Config):
     n_heads: int = 4
     n_ctx: int = 256
     row_length: int = 96
-    steps: int = 16_000
+    steps: int = 20_000
     batch_rows: int = 32
     peak_lr: float = 2e-3
     warmup_fraction: float = 0.1

@@ -14,7 +14,7 @@ from mechlab.corpora.tales.tasks import TASKS
 from mechlab.corpora.tales.vocabulary import vocabulary, words_of
 from mechlab.corpora.tales.writer import Writer
 
-VERSION = 2
+VERSION = 3
 
 
 class TalesCorpus:

@@ -56,4 +56,4 @@ def _marked(word: str, ordinal: str, role: str, question: Question | None = None
     return Marked(word, (("owner", ordinal), ("role", role)), question)
 
 
-TASK = Task("ownership", tell, FROM_OWNER + FROM_OWNED, "main", 1.5)
+TASK = Task("ownership", tell, FROM_OWNER + FROM_OWNED, "main", 2.0)
