@@ -2,13 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import PositiveFloat, PositiveInt, field_validator
+from pydantic import PositiveFloat, PositiveInt, field_validator, model_serializer
 from torch import Tensor
 
 from mechlab.core.config import Config
@@ -23,7 +23,8 @@ class DictionaryConfig(Config):
 
     `d_out` is the width of the target; None means the target is the input (an autoencoder). `apply_b_dec_to_input`
     subtracts `b_dec` before encoding; None means: where the target is the input. `decoder_init_norm` is the initial
-    norm of each feature's direction; None leaves the Kaiming draw as it is.
+    norm of each feature's direction; None leaves the Kaiming draw as it is. With `skip` an affine map of the input is
+    part of the reconstruction, so that codes need not say what is linear.
     """
 
     d_in: PositiveInt
@@ -31,6 +32,7 @@ class DictionaryConfig(Config):
     d_out: PositiveInt | None = None
     apply_b_dec_to_input: bool | None = None
     decoder_init_norm: PositiveFloat | None = 0.1
+    skip: bool = False
 
     @field_validator("apply_b_dec_to_input")
     @classmethod
@@ -39,6 +41,18 @@ class DictionaryConfig(Config):
             raise ValueError("b_dec lives in the target's space; with d_out leave apply_b_dec_to_input out")
         return value
 
+    @field_validator("skip")
+    @classmethod
+    def _an_autoencoder_has_no_skip(cls, value: bool, info: Any) -> bool:
+        if value and info.data.get("d_out", 0) is None:
+            raise ValueError("a skip leads to a target that is not the input; give a target (d_out)")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _plain(self, fields: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Return the fields, `skip` only where there is one: what has none keeps the identity it had before skips."""
+        return {name: value for name, value in fields(self).items() if name != "skip" or value}
+
     @property
     def width_out(self) -> int:
         """Width of the target."""
@@ -46,8 +60,9 @@ class DictionaryConfig(Config):
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained numbers in encoder, decoder and their biases."""
-        return self.d_sae * (self.d_in + self.width_out + 1) + self.width_out
+        """Number of trained numbers in encoder, decoder, their biases and the skip."""
+        skip = self.d_in * self.width_out if self.skip else 0
+        return self.d_sae * (self.d_in + self.width_out + 1) + self.width_out + skip
 
     @property
     def levels(self) -> tuple[range, ...]:
@@ -94,6 +109,8 @@ class Losses:
 class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     """Features of one site: `encode` gives codes, `decode` sums feature directions weighted by codes, plus `b_dec`.
 
+    With a skip, `W_skip @ x` is added to what codes stand for; the skip is trained with the rest, from zero.
+
     The encoder is stored one row per feature (`encoder [d_sae, d_in]`), so that a step which touches few features
     reads whole rows; `W_enc` is its transposed view.
     """
@@ -105,6 +122,7 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     """How many `[batch, d_sae]` arrays of numbers a training step holds at once."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
+    W_skip: torch.nn.Parameter | None
     parallel: ClassVar[frozenset[str]] = frozenset({"rows"})
     """What several processes may share in training: a batch's `rows`, the dictionary's `features`."""
     undivided: ClassVar[frozenset[str]] = frozenset({"b_dec"})
@@ -114,13 +132,19 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     def __init__(self, config: ConfigT, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        draw = torch_generator(seed, "dictionary")
-        self.W_dec = torch.nn.Parameter(_random_rows(config.d_sae, config.width_out, config.decoder_init_norm, draw))
+        self.draw_parameters(torch_generator(seed, "dictionary"))
+        skip = torch.nn.Parameter(torch.zeros(config.width_out, config.d_in)) if config.skip else None
+        self.register_parameter("W_skip", skip)
+
+    def draw_parameters(self, draw: torch.Generator) -> None:
+        """Create encoder, decoder and their biases as they are before training."""
+        config = self.config
+        self.W_dec = torch.nn.Parameter(random_rows(config.d_sae, config.width_out, config.decoder_init_norm, draw))
         tied = config.d_out is None
         encoder = (
             self.W_dec.detach().clone()
             if tied
-            else _random_rows(config.d_sae, config.d_in, config.decoder_init_norm, draw)
+            else random_rows(config.d_sae, config.d_in, config.decoder_init_norm, draw)
         )
         self.encoder = torch.nn.Parameter(encoder)
         self.b_enc = torch.nn.Parameter(torch.zeros(config.d_sae))
@@ -137,20 +161,44 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
         return self.activate(self.pre_activations(rows)).reshape(*x.shape[:-1], self.config.d_sae)
 
     def decode(self, codes: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_out"]:
-        """Return the reconstruction that codes stand for."""
+        """Return the reconstruction that codes stand for, without what a skip adds."""
         return codes @ self.W_dec + self.b_dec
+
+    def rebuild(
+        self, x: Float[Tensor, "*batch d_in"], codes: Float[Tensor, "*batch d_sae"]
+    ) -> Float[Tensor, "*batch d_out"]:
+        """Return the reconstruction from codes, and from the vector itself where there is a skip."""
+        return self.decode(codes) if self.W_skip is None else self.decode(codes) + x @ self.W_skip.T
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """Return the reconstruction of each vector (of its target, where the dictionary has one)."""
-        return self.decode(self.encode(x))
+        return self.rebuild(x, self.encode(x))
 
     @abstractmethod
     def activate(self, pre: Codes) -> Codes:
         """Return the codes of pre-activations, row by row, as used after training."""
 
-    @abstractmethod
     def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
-        """Return the loss of one batch; changes nothing."""
+        """Return the loss of one batch; changes nothing.
+
+        With a skip, the codes answer for what it leaves of the target, and so do dead features that are revived. The
+        error is that of the whole reconstruction, so the skip learns from it too.
+
+        Source: Paulo et al. 2025, "Transcoders Beat Sparse Autoencoders for Interpretability", section 3 (skip
+        transcoders); Dunefsky et al. 2024, "Transcoders Find Interpretable LLM Feature Circuits" (without a skip).
+        """
+        if self.W_skip is None:
+            return self.sparse_loss(inputs, targets, context)
+        skipped = inputs @ self.W_skip.T
+        losses = self.sparse_loss(inputs, targets - skipped, context)
+        return replace(losses, reconstruction=losses.reconstruction + skipped)
+
+    def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+        """Return the loss of the codes in rebuilding the targets, differentiable in the targets too.
+
+        Every kind has its own. Targets are what a skip leaves, if there is one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
 
     def after_step(self, losses: Losses) -> None:
         """Update what is learned without a gradient, once the parameters have been updated."""
@@ -168,18 +216,31 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
         """Return the norm of each feature's direction."""
         return self.W_dec.norm(dim=-1)
 
+    def decoder_blocks(self) -> list[torch.nn.Parameter]:
+        """Return the parameters whose rows are the features' directions, in the order of the features."""
+        return [self.W_dec]
+
+    @torch.no_grad()
+    def divide_directions(self, divisors: Float[Tensor, "d_sae"]) -> None:
+        """Divide every feature's direction by its own number."""
+        blocks = self.decoder_blocks()
+        for block, own in zip(blocks, divisors.split([len(block) for block in blocks]), strict=True):
+            block.div_(own[:, None])
+
     @torch.no_grad()
     def fold_scales(self, input_scale: float, target_scale: float) -> None:
         """Make a dictionary trained on `input_scale * x` and `target_scale * y` take `x` and give `y`."""
         self.encoder.mul_(input_scale)
-        self.W_dec.div_(target_scale)
+        self.divide_directions(torch.full_like(self.b_enc, target_scale))
         self.b_dec.div_(target_scale)
+        if self.W_skip is not None:
+            self.W_skip.mul_(input_scale / target_scale)
 
     @torch.no_grad()
     def fold_decoder_norms(self) -> None:
         """Give every feature a unit direction and its norm to the encoder; what is computed stays the same."""
         norms = self.decoder_norms().clamp(min=1e-8)
-        self.W_dec.div_(norms[:, None])
+        self.divide_directions(norms)
         self.encoder.mul_(norms[:, None])
         self.b_enc.mul_(norms)
 
@@ -203,8 +264,10 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
             setattr(self, name, torch.nn.Parameter(value))
 
     def saelens_tensors(self) -> dict[str, Tensor]:
-        """Return the four tensors most kinds have, as SAELens names and lays them out."""
+        """Return the four tensors most kinds have, and the skip, as SAELens names and lays them out."""
         tensors = {"W_enc": self.W_enc, "b_enc": self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
+        if self.W_skip is not None:
+            tensors["W_skip"] = self.W_skip
         return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
 
 
@@ -215,6 +278,7 @@ def mean_squared_error(
     return (reconstruction - targets).square().sum(-1).mean()
 
 
-def _random_rows(n: int, width: int, norm: float | None, draw: torch.Generator) -> Float[Tensor, "n width"]:
+def random_rows(n: int, width: int, norm: float | None, draw: torch.Generator) -> Float[Tensor, "n width"]:
+    """Return uniformly drawn rows of the given norm (Kaiming's bound, where there is none)."""
     rows = torch.empty(n, width).uniform_(-1.0, 1.0, generator=draw) * math.sqrt(6.0 / width)
     return rows if norm is None else rows * (norm / rows.norm(dim=-1, keepdim=True))

@@ -32,7 +32,7 @@ def to_saelens(
     cfg: dict[str, Any] = {
         "d_in": config.d_in,
         "d_sae": config.d_sae,
-        "dtype": str(tensors["W_dec"].dtype).removeprefix("torch."),
+        "dtype": str(dictionary.b_dec.dtype).removeprefix("torch."),
         "device": "cpu",
         "apply_b_dec_to_input": config.centred,
         "normalize_activations": "none",

@@ -7,9 +7,11 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.dictionary import Dictionary, Losses, StepContext
+from mechlab.dictionaries.peers import ALONE
 from mechlab.training.config import TrainConfig
 from mechlab.training.divergence import LossGuard
 from mechlab.training.first_batch import scales, start_b_dec
+from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.schedule import learning_rate
 from mechlab.training.source import Batch, DataSource
 from mechlab.training.state import (
@@ -28,9 +30,10 @@ FUSED_DEVICES = ("cpu", "cuda")
 class TrainingRun:
     """What changes while a dictionary trains."""
 
-    def __init__(self, dictionary: Dictionary, source: DataSource, config: TrainConfig) -> None:
-        self.dictionary, self.source, self.config = dictionary, source, config
-        device = dictionary.W_dec.device
+    def __init__(self, dictionary: Dictionary, source: DataSource, config: TrainConfig, crew: Crew = ONE) -> None:
+        self.dictionary, self.source, self.config, self.crew = dictionary, source, config, crew
+        dictionary.peers = crew.peers
+        device = dictionary.b_dec.device
         self.optimizer = torch.optim.Adam(
             dictionary.parameters(), lr=config.lr, betas=config.betas, fused=device.type in FUSED_DEVICES
         )
@@ -53,15 +56,18 @@ class TrainingRun:
         return self.tokens_since_fired > self.config.dead_after_tokens
 
     def next_batch(self) -> tuple[Tensor, Tensor]:
-        """Return the next scaled inputs and targets; the first ones set the scales and `b_dec`."""
-        inputs, targets = _pair(self._draw(), self.dictionary.W_dec)
+        """Return the next scaled inputs and targets, of which each process takes its share.
+
+        The first batch, whole, sets the scales and `b_dec`.
+        """
+        inputs, targets = _pair(self._draw(), self.dictionary.b_dec)
         if self.input_scale is None or self.target_scale is None:
             self.input_scale, self.target_scale = scales(inputs, targets, self.config)
             start_b_dec(self.dictionary, targets * self.target_scale, self.config)
             if self.config.decoder == "unit":
                 normalise_decoder(self.dictionary)
-        scaled = inputs * self.input_scale
-        return scaled, scaled if targets is inputs else targets * self.target_scale
+        scaled = self.crew.share(inputs) * self.input_scale
+        return scaled, scaled if targets is inputs else self.crew.share(targets) * self.target_scale
 
     def advance(self, inputs: Tensor, targets: Tensor) -> Losses:
         """Take one optimiser step and return its losses, computed before the update.
@@ -70,22 +76,25 @@ class TrainingRun:
             TrainingDiverged: the loss is not finite or has exploded; parameters are as before the step.
         """
         losses = self.dictionary.loss(inputs, targets, StepContext(self.step, self.dead))
-        total = losses.total
-        self.guard.check_loss(total.item(), self)
-        total.backward()
+        whole = self.crew.whole(losses)
+        self.guard.check_loss(whole.total.item(), self)
+        losses.total.backward()
+        self.crew.reduce_gradients(self.dictionary)
         if self.config.decoder == "unit":
             project_decoder_gradient(self.dictionary)
-        norm = torch.nn.utils.clip_grad_norm_(self.dictionary.parameters(), self.config.grad_clip or math.inf)
+        norm = self.crew.gradient_norm(self.dictionary)
         self.guard.check_gradient(norm.item(), self)
+        torch.nn.utils.clip_grads_with_norm_(self.dictionary.parameters(), self.config.grad_clip or math.inf, norm)
         self._update()
         self.dictionary.after_step(losses)
-        self._count(losses, inputs.shape[0])
-        return losses
+        self._count(whole, inputs.shape[0] * self.crew.n_row_shares)
+        return whole
 
     def finish(self) -> None:
         """Fold scales and decoder norms into the weights: the dictionary now takes raw activations."""
         self.dictionary.fold_scales(self.input_scale or 1.0, self.target_scale or 1.0)
         self.dictionary.fold_decoder_norms()
+        self.dictionary.peers = ALONE
 
     def state(self) -> TrainingState:
         """Return copies of everything that determines the rest of the run."""

@@ -8,7 +8,7 @@ from mechlab.dictionaries.dictionary import Dictionary
 @torch.no_grad()
 def normalise_decoder(dictionary: Dictionary) -> None:
     """Scale every feature's direction to norm one."""
-    dictionary.W_dec.div_(dictionary.decoder_norms().clamp(min=1e-8)[:, None])
+    dictionary.divide_directions(dictionary.decoder_norms().clamp(min=1e-8))
 
 
 @torch.no_grad()
@@ -17,7 +17,7 @@ def project_decoder_gradient(dictionary: Dictionary) -> None:
 
     Source: Bricken et al. 2023, "Towards Monosemanticity", training details.
     """
-    grad, W_dec = dictionary.W_dec.grad, dictionary.W_dec
-    assert grad is not None, "a loss was differentiated"
-    along = (grad * W_dec).sum(-1, keepdim=True) / W_dec.square().sum(-1, keepdim=True).clamp(min=1e-16)
-    grad.sub_(along * W_dec)
+    for block in dictionary.decoder_blocks():
+        assert block.grad is not None, "a loss was differentiated"
+        along = (block.grad * block).sum(-1, keepdim=True) / block.square().sum(-1, keepdim=True).clamp(min=1e-16)
+        block.grad.sub_(along * block)
