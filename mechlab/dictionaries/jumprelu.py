@@ -65,7 +65,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
         """Return the positive pre-activations above their feature's threshold."""
         return pre.relu() * (pre > self.threshold)
 
-    def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+    def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the sparsity penalty, plus the pull on dead features."""
         config = self.config
         pre = self.pre_activations(inputs)

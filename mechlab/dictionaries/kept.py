@@ -51,7 +51,7 @@ class KeptDictionary(Dictionary[KeptConfigT]):
         """Return pre-activations in the units in which codes are compared."""
         return pre * self.decoder_norms() if self.config.rescale_acts_by_decoder_norm else pre
 
-    def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+    def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the auxiliary loss of dead features."""
         with torch.no_grad():
             contributions = self.contributions(self.pre_activations(inputs))

@@ -41,7 +41,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
         """Return the positive part."""
         return pre.relu()
 
-    def loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+    def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the L1 penalty."""
         codes = self.pre_activations(inputs).relu()
         reconstruction = self.peers.joined(codes @ self.W_dec, self.b_dec)
