@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.dictionaries.dictionary import Losses
+from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.run import TrainingRun
 
 
@@ -20,14 +21,17 @@ def log_line(run: TrainingRun, losses: Losses, targets: Float[Tensor, "batch d_o
         "loss": losses.total.item(),
         **{f"loss_{name}": part.item() for name, part in losses.parts.items()},
         "l0": losses.l0.item(),
-        "explained_variance": explained_variance(losses.reconstruction, targets),
-        "dead_share": run.dead.float().mean().item(),
+        "explained_variance": explained_variance(losses.reconstruction, targets, run.crew),
+        "dead_share": run.crew.dead_share(run.dead),
     }
 
 
 @torch.no_grad()
-def explained_variance(reconstruction: Float[Tensor, "batch d_out"], targets: Float[Tensor, "batch d_out"]) -> float:
+def explained_variance(
+    reconstruction: Float[Tensor, "batch d_out"], targets: Float[Tensor, "batch d_out"], crew: Crew = ONE
+) -> float:
     """Return 1 minus squared error over squared distance from the batch mean; 0 where all targets are the same."""
-    spread = (targets - targets.mean(0)).square().sum(dtype=torch.float64)
-    error = (reconstruction - targets).square().sum(dtype=torch.float64)
+    mean = crew.sum_of_shares(targets.mean(0)) / crew.n_row_shares
+    spread = crew.sum_of_shares((targets - mean).square().sum(dtype=torch.float64))
+    error = crew.sum_of_shares((reconstruction - targets).square().sum(dtype=torch.float64))
     return (1 - error / spread).item() if spread > 0 else 0.0

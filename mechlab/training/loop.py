@@ -17,6 +17,7 @@ from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.checkpoints import Checkpointer
 from mechlab.training.config import TrainConfig
 from mechlab.training.log_line import log_line
+from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.run import TrainingRun
 from mechlab.training.source import DataSource
 from mechlab.training.state import TrainingState
@@ -47,6 +48,7 @@ def fit(
     config: TrainConfig,
     watcher: Watcher | None = None,
     resume: TrainingState | None = None,
+    crew: Crew = ONE,
 ) -> TrainingResult:
     """Train a dictionary in place and leave it taking raw activations.
 
@@ -56,6 +58,7 @@ def fit(
         config: how to train.
         watcher: who is told; nobody by default.
         resume: a state an earlier run saved with the same config; the result is the same, byte for byte.
+        crew: the processes that train together, each of them calling this; by default there is one.
 
     Raises:
         TrainingDiverged: the loss is not finite or has exploded; saved states are untouched.
@@ -63,7 +66,7 @@ def fit(
         ArtifactError: the state is of another dictionary.
     """
     watcher = watcher or Watcher()
-    run = TrainingRun(dictionary, source, config)
+    run = TrainingRun(dictionary, source, config, crew)
     if resume is not None:
         run.restore(resume)
     checkpoints = Checkpointer(run, watcher.save)
@@ -81,7 +84,7 @@ def fit(
                 shown = {name: last[name] for name in ("loss", "l0")}
                 if watcher.log is not None:
                     watcher.log(last)
-            bar.advance(len(inputs), **shown)
+            bar.advance(len(inputs) * crew.n_row_shares, **shown)
             if config.checkpoint_every_steps and _is_due(run.step, config.checkpoint_every_steps, config):
                 checkpoints.hold()
     checkpoints.release()

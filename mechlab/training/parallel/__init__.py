@@ -1,0 +1,1 @@
+"""Training in several processes: who holds what, and what they tell one another."""
