@@ -87,7 +87,7 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
             tensors["b_enc"] *= norms
             tensors["W_dec"] /= norms[:, None]
         tensors["threshold"] = torch.full_like(tensors["b_enc"], self.topk_threshold.item())
-        return {"architecture": "jumprelu" if self.config.d_out is None else "jumprelu_transcoder"}, tensors
+        return {"architecture": "jumprelu"}, tensors
 
     def load_saelens(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the parameters and the averaged threshold of a SAELens training checkpoint."""

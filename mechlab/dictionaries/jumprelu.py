@@ -53,7 +53,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
     kind = "jumprelu"
     Config = JumpReluConfig
     dense_codes = 6
-    saelens_architectures = ("jumprelu", "jumprelu_transcoder")
+    saelens_architectures = ("jumprelu",)
     estimated_gradients = frozenset({"threshold"})
     parallel = frozenset({"rows", "features"})
 
@@ -95,9 +95,8 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
         super().fold_decoder_norms()
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return a `jumprelu` SAE, or a `jumprelu_transcoder` where the target is not the input."""
-        architecture = "jumprelu" if self.config.d_out is None else "jumprelu_transcoder"
-        return {"architecture": architecture}, {**self.saelens_tensors(), "threshold": self.threshold.detach().clone()}
+        """Return a `jumprelu` SAE."""
+        return {"architecture": "jumprelu"}, {**self.saelens_tensors(), "threshold": self.threshold.detach().clone()}
 
     def load_saelens(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the parameters; old checkpoints hold the threshold's logarithm."""

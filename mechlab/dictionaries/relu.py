@@ -34,7 +34,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
     kind = "relu"
     Config = ReluConfig
     dense_codes = 4
-    saelens_architectures = ("standard", "transcoder")
+    saelens_architectures = ("standard",)
     parallel = frozenset({"rows", "features"})
 
     def activate(self, pre: Codes) -> Codes:
@@ -56,6 +56,5 @@ class ReluDictionary(Dictionary[ReluConfig]):
             return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return a `standard` SAE, or a `transcoder` where the target is not the input."""
-        architecture = "standard" if self.config.d_out is None else "transcoder"
-        return {"architecture": architecture}, self.saelens_tensors()
+        """Return a `standard` SAE."""
+        return {"architecture": "standard"}, self.saelens_tensors()

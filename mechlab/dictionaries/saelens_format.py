@@ -2,6 +2,8 @@
 
 Facts of the format (sae_lens 6.54): a flat config with seven fields every architecture has, a free-form `metadata`
 whose `sae_lens_version` must be at least 6, and tensors named `W_enc [d_in, d_sae]`, `b_enc`, `W_dec`, `b_dec`, ....
+A dictionary with a target of its own is a `..._transcoder` with a field `d_out`; with a skip, a `..._skip_transcoder`
+with `W_skip [d_out, d_in]`. SAELens knows those of `standard` (which it leaves unnamed) and `jumprelu`.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary
 
 FORMAT_VERSION = "6.54.12"
+UNNAMED, TRANSCODER, SKIP_TRANSCODER = "standard", "transcoder", "skip_transcoder"
 RUN_TIME_NORMALISATIONS = ("layer_norm", "constant_norm_rescale", "covariance_whitening", "expected_average_only_in")
 
 
@@ -38,6 +41,7 @@ def to_saelens(
         "normalize_activations": "none",
         "reshape_activations": "none",
         **own,
+        "architecture": _with_target(own["architecture"], config.d_out is not None, config.skip),
     }
     if config.d_out is not None:
         cfg["d_out"] = config.d_out
@@ -60,6 +64,7 @@ def from_saelens(cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Dicti
             of another shape.
     """
     kind = _kind_of(cfg)
+    skip = str(cfg.get("architecture", "")).endswith(SKIP_TRANSCODER)
     normalisation = cfg.get("normalize_activations", "none")
     if normalisation in RUN_TIME_NORMALISATIONS:
         raise ArtifactError(
@@ -68,7 +73,7 @@ def from_saelens(cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Dicti
             remedy="Only folders with normalize_activations: none can be read; fold it into the weights in SAELens.",
         )
     details = cfg.get("metadata", {}).get("training_architecture_details") or {}
-    dictionary = kind(build(kind.Config, kind.options_of_saelens({**details, **cfg})))
+    dictionary = kind(build(kind.Config, kind.options_of_saelens({**details, **cfg, "skip": skip})))
     try:
         dictionary.load_saelens(tensors)
     except KeyError as error:
@@ -78,12 +83,31 @@ def from_saelens(cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Dicti
     return dictionary
 
 
+def _with_target(architecture: str, has_target: bool, skip: bool) -> str:
+    """Return an autoencoder's architecture as that of a dictionary with a target of its own, if it has one."""
+    if not has_target:
+        return architecture
+    ending = SKIP_TRANSCODER if skip else TRANSCODER
+    return ending if architecture == UNNAMED else f"{architecture}_{ending}"
+
+
+def _without_target(architecture: str) -> str:
+    for ending in (SKIP_TRANSCODER, TRANSCODER):
+        if architecture == ending:
+            return UNNAMED
+        if architecture.endswith(f"_{ending}"):
+            return architecture.removesuffix(f"_{ending}")
+    return architecture
+
+
 def _kind_of(cfg: Mapping[str, Any]) -> type[Dictionary]:
-    architecture = cfg.get("architecture", "standard")
+    architecture = _without_target(cfg.get("architecture", UNNAMED))
     for kind in KINDS.values():
         if architecture in kind.saelens_architectures:
             return kind
     known = sorted(name for kind in KINDS.values() for name in kind.saelens_architectures)
     raise ArtifactError(
-        "no dictionary kind reads this architecture", value=architecture, remedy=f"Known: {', '.join(known)}."
+        "no dictionary kind reads this architecture",
+        value=cfg.get("architecture"),
+        remedy=f"Known: {', '.join(known)}.",
     )

@@ -33,7 +33,7 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
 
     kind = "topk"
     Config = TopKConfig
-    saelens_architectures = ("topk", "topk_transcoder")
+    saelens_architectures = ("topk",)
     parallel = frozenset({"rows", "features"})
 
     def activate(self, pre: Codes) -> Codes:
@@ -46,9 +46,9 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
         return self.peers.best_of_row(contributions, self.config.k)
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return a `topk` SAE; `topk_transcoder`, which SAELens lacks, where the target is not the input."""
+        """Return a `topk` SAE."""
         cfg = {
-            "architecture": "topk" if self.config.d_out is None else "topk_transcoder",
+            "architecture": "topk",
             "k": self.config.k,
             "rescale_acts_by_decoder_norm": self.config.rescale_acts_by_decoder_norm,
         }

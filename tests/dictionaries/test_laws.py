@@ -1,6 +1,7 @@
 """Laws every dictionary kind obeys; a kind is tested by being registered."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -126,8 +127,9 @@ def test_the_loss_of_a_perfect_target_has_no_squared_error(kind: str, worn: Worn
     assert dictionary.loss(vectors, reconstruction, some_dead(40)).parts["mse"] < 1e-9
 
 
-def test_the_gradient_is_the_slope_of_the_loss(kind: str, worn: Worn, vectors: Tensor) -> None:
-    dictionary = worn(kind).double()
+@pytest.mark.parametrize("options", [{}, {"d_out": 12, "skip": True}], ids=["autoencoder", "skip"])
+def test_the_gradient_is_the_slope_of_the_loss(kind: str, options: dict[str, Any], worn: Worn, vectors: Tensor) -> None:
+    dictionary = worn(kind, **options).double()
     x, targets = vectors.double(), vectors.double() + 0.1
     context = StepContext(10, torch.zeros(40, dtype=torch.bool))
     dictionary.loss(x, targets, context).total.backward()
@@ -188,3 +190,49 @@ def test_impossible_sizes_and_unknown_keys_are_refused(kind: str, key: str, valu
 def test_a_transcoder_cannot_centre_its_input_with_the_targets_bias(kind: str) -> None:
     with pytest.raises(ConfigError, match="b_dec lives in the target's space"):
         build(KINDS[kind].Config, {"d_in": 12, "d_sae": 40, "d_out": 12, "apply_b_dec_to_input": True})
+
+
+def test_a_skip_adds_an_affine_map_of_the_input_to_what_codes_stand_for(kind: str, worn: Worn, vectors: Tensor) -> None:
+    dictionary = worn(kind, d_out=12, skip=True)
+    assert dictionary.W_skip is not None and dictionary.W_skip.shape == (12, 12)
+    codes = dictionary.encode(vectors)
+    skipped = torch.einsum("oi,bi->bo", dictionary.W_skip, vectors)
+    torch.testing.assert_close(dictionary(vectors), dictionary.decode(codes) + skipped)
+    torch.testing.assert_close(dictionary.rebuild(vectors, codes * 0), dictionary.b_dec + skipped)
+
+
+def test_codes_and_revived_features_answer_for_what_the_skip_leaves_of_the_target(
+    kind: str, worn: Worn, vectors: Tensor
+) -> None:
+    dictionary, plain = worn(kind, d_out=12, skip=True), worn(kind, d_out=12)
+    plain.load_state_dict({name: value for name, value in dictionary.state_dict().items() if name != "W_skip"})
+    targets = torch.randn(len(vectors), 12, generator=torch.Generator().manual_seed(1))
+    skipped = vectors @ dictionary.W_skip.T
+    whole = dictionary.loss(vectors, targets, some_dead(40))
+    codes_alone = plain.loss(vectors, targets - skipped, some_dead(40))
+    assert whole.parts.keys() == codes_alone.parts.keys()
+    for name, part in whole.parts.items():
+        torch.testing.assert_close(part, codes_alone.parts[name], msg=name)
+    torch.testing.assert_close(whole.reconstruction, codes_alone.reconstruction + skipped)
+    assert not torch.allclose(whole.total, plain.loss(vectors, targets, some_dead(40)).total, rtol=1e-3)
+
+
+def test_a_fresh_skip_adds_nothing_and_folds_with_the_scales(kind: str, worn: Worn, vectors: Tensor) -> None:
+    fresh = KINDS[kind](build(KINDS[kind].Config, {"d_in": 12, "d_sae": 40, "d_out": 12, "skip": True}))
+    assert torch.equal(fresh.W_skip, torch.zeros(12, 12))
+    dictionary, folded = worn(kind, d_out=12, skip=True), worn(kind, d_out=12, skip=True)
+    folded.fold_scales(4.0, 0.5)
+    torch.testing.assert_close(folded(vectors), dictionary(4.0 * vectors) / 0.5, rtol=1e-4, atol=1e-5)
+    loaded = from_saelens(*to_saelens(folded))
+    assert loaded.config.skip and loaded.config.d_out == 12
+    torch.testing.assert_close(loaded(vectors), folded(vectors))
+
+
+def test_an_autoencoder_has_no_skip_and_its_config_does_not_speak_of_one(kind: str) -> None:
+    sizes = {"d_in": 12, "d_sae": 40}
+    with pytest.raises(ConfigError, match=r"skip is not valid: True.*a target"):
+        build(KINDS[kind].Config, {**sizes, "skip": True})
+    assert "skip" not in build(KINDS[kind].Config, sizes).model_dump()
+    assert build(KINDS[kind].Config, {**sizes, "d_out": 12, "skip": True}).model_dump(mode="json")["skip"] is True
+    with_skip, without = (build(KINDS[kind].Config, {**sizes, "d_out": 8, "skip": skip}) for skip in (True, False))
+    assert with_skip.n_parameters - without.n_parameters == 12 * 8

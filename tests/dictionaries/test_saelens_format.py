@@ -17,7 +17,7 @@ from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.dictionaries.saelens_format import from_saelens, to_saelens
 
-UNKNOWN_TO_SAELENS = {"topk_transcoder"}
+KNOWN_TO_SAELENS = {"transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"}
 
 
 def write(folder: Path, cfg: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -51,7 +51,7 @@ def test_saelens_loads_our_folder_and_computes_the_same(
     assert_same_function(dictionary, theirs, vectors)
 
 
-@pytest.mark.parametrize("kind", ["topk", "batchtopk"])
+@pytest.mark.parametrize("kind", ["topk", "batchtopk", "matryoshka"])
 def test_saelens_agrees_when_codes_are_not_measured_by_decoder_norm(
     kind: str, worn: Callable[..., Dictionary], vectors: Tensor, tmp_path: Path
 ) -> None:
@@ -60,14 +60,16 @@ def test_saelens_agrees_when_codes_are_not_measured_by_decoder_norm(
     assert_same_function(dictionary, SAE.load_from_disk(tmp_path), vectors)
 
 
+@pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_transcoder_is_saved_as_one(
-    kind: str, worn: Callable[..., Dictionary], vectors: Tensor, tmp_path: Path
+    kind: str, skip: bool, worn: Callable[..., Dictionary], vectors: Tensor, tmp_path: Path
 ) -> None:
-    dictionary = worn(kind, d_out=9)
+    dictionary = worn(kind, d_out=9, skip=skip)
     cfg, tensors = to_saelens(dictionary)
     assert cfg["d_out"] == 9
-    if cfg["architecture"] not in UNKNOWN_TO_SAELENS:
+    assert cfg["architecture"].endswith("skip_transcoder" if skip else "transcoder")
+    if cfg["architecture"] in KNOWN_TO_SAELENS:
         write(tmp_path, cfg, tensors)
         assert_same_function(dictionary, SAE.load_from_disk(tmp_path), vectors)
     torch.testing.assert_close(from_saelens(cfg, tensors)(vectors), dictionary(vectors))
@@ -94,6 +96,8 @@ def random_state(sae: SAE[Any]) -> None:
         ("jumprelu", {}),
         ("transcoder", {"d_out": 9, "apply_b_dec_to_input": False}),
         ("jumprelu_transcoder", {"d_out": 9, "apply_b_dec_to_input": False}),
+        ("skip_transcoder", {"d_out": 9, "apply_b_dec_to_input": False}),
+        ("jumprelu_skip_transcoder", {"d_out": 9, "apply_b_dec_to_input": False}),
     ],
 )
 def test_we_load_what_saelens_saved(
@@ -106,18 +110,27 @@ def test_we_load_what_saelens_saved(
     assert_same_function(from_saelens(*read(tmp_path)), theirs, vectors)
 
 
-@pytest.mark.parametrize("architecture", ["standard", "topk", "batchtopk", "jumprelu"])
+@pytest.mark.parametrize(
+    ("architecture", "kind", "options"),
+    [
+        ("standard", "relu", {}),
+        ("topk", "topk", {"k": 5}),
+        ("batchtopk", "batchtopk", {"k": 5}),
+        ("jumprelu", "jumprelu", {}),
+        ("matryoshka_batchtopk", "matryoshka", {"k": 5, "matryoshka_widths": [4, 10, 40]}),
+    ],
+)
 def test_we_load_what_a_saelens_trainer_saved_as_the_kind_it_trained(
-    architecture: str, vectors: Tensor, tmp_path: Path
+    architecture: str, kind: str, options: dict[str, Any], vectors: Tensor, tmp_path: Path
 ) -> None:
     sae_class, config_class = get_sae_training_class(architecture)
-    trained = sae_class(config_class(d_in=12, d_sae=40, **({"k": 5} if "topk" in architecture else {})))
+    trained = sae_class(config_class(d_in=12, d_sae=40, **options))
     assert isinstance(trained, TrainingSAE)
     random_state(trained)
     trained.save_model(tmp_path / "checkpoint")
     trained.save_inference_model(tmp_path / "final")
     checkpoint, final = (from_saelens(*read(tmp_path / name)) for name in ("checkpoint", "final"))
-    assert checkpoint.kind == {"standard": "relu"}.get(architecture, architecture)
+    assert checkpoint.kind == kind
     theirs = SAE.load_from_disk(tmp_path / "final")
     assert_same_function(final, theirs, vectors)
     assert_same_function(checkpoint, theirs, vectors)
