@@ -9,5 +9,6 @@ KINDS = Registry(
         "topk": "mechlab.dictionaries.topk:TopKDictionary",
         "batchtopk": "mechlab.dictionaries.batchtopk:BatchTopKDictionary",
         "jumprelu": "mechlab.dictionaries.jumprelu:JumpReluDictionary",
+        "matryoshka": "mechlab.dictionaries.matryoshka:MatryoshkaDictionary",
     },
 )

@@ -9,6 +9,8 @@ from sae_lens import (
     BatchTopKTrainingSAEConfig,
     JumpReLUTrainingSAE,
     JumpReLUTrainingSAEConfig,
+    MatryoshkaBatchTopKTrainingSAE,
+    MatryoshkaBatchTopKTrainingSAEConfig,
     StandardTrainingSAE,
     StandardTrainingSAEConfig,
     TopKTrainingSAE,
@@ -31,7 +33,10 @@ THEIRS = {
     "topk": (TopKTrainingSAE, TopKTrainingSAEConfig),
     "batchtopk": (BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig),
     "jumprelu": (JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig),
+    "matryoshka": (MatryoshkaBatchTopKTrainingSAE, MatryoshkaBatchTopKTrainingSAEConfig),
 }
+THEIR_NAMES = {"widths": "matryoshka_widths", "aux_loss_per_level": "use_matryoshka_aux_loss"}
+NESTED = {"k": 4.5, "widths": [10, 40, D_SAE]}
 JUMP = {"jumprelu_init_threshold": 0.3, "jumprelu_bandwidth": 0.4, "l0_coefficient": 0.05}
 CASES = [
     ("relu", {"l1_coefficient": 0.3, "l1_warm_up_steps": 5}, 1000),
@@ -48,6 +53,10 @@ CASES = [
     ("jumprelu", {**JUMP, "jumprelu_sparsity_loss_mode": "tanh", "jumprelu_ste_to_input": True}, 1000),
     ("jumprelu", {**JUMP, "jumprelu_init_threshold": 2.0, "pre_act_loss_coefficient": 0.01}, 1),
     ("jumprelu", {**JUMP, "jumprelu_sparsity_loss_mode": "quadratic", "target_l0": 10.0, "l0_warm_up_steps": 4}, 1000),
+    ("matryoshka", NESTED, 1000),
+    ("matryoshka", NESTED, 1),
+    ("matryoshka", {**NESTED, "aux_loss_per_level": True, "aux_loss_coefficient": 0.5}, 1),
+    ("matryoshka", {**NESTED, "rescale_acts_by_decoder_norm": False, "apply_b_dec_to_input": False}, 1),
 ]
 
 
@@ -97,7 +106,8 @@ def ours_after(dictionary: Dictionary, window: int) -> dict[str, Tensor]:
 
 def theirs_after(kind: str, options: dict[str, object], start: dict[str, Tensor], window: int) -> dict[str, Tensor]:
     sae_class, config_class = THEIRS[kind]
-    sae = sae_class(config_class(d_in=D_IN, d_sae=D_SAE, **options))
+    named = {THEIR_NAMES.get(name, name): value for name, value in options.items()}
+    sae = sae_class(config_class(d_in=D_IN, d_sae=D_SAE, **named))
     state = {"W_enc": start["encoder"].T.contiguous(), **{n: v.clone() for n, v in start.items() if n != "encoder"}}
     sae.load_state_dict(state)
     config = SAETrainerConfig(
