@@ -46,7 +46,7 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
     Config = BatchTopKConfig
     saelens_architectures = ("batchtopk",)
     parallel = frozenset({"rows", "features"})
-    undivided = frozenset({"b_dec", "topk_threshold"})
+    undivided = frozenset({"b_dec", "W_skip", "topk_threshold"})
     topk_threshold: Float[Tensor, ""]
 
     def __init__(self, config: BatchTopKConfig, seed: int = 0) -> None:

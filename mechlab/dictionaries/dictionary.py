@@ -125,7 +125,7 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     W_skip: torch.nn.Parameter | None
     parallel: ClassVar[frozenset[str]] = frozenset({"rows"})
     """What several processes may share in training: a batch's `rows`, the dictionary's `features`."""
-    undivided: ClassVar[frozenset[str]] = frozenset({"b_dec"})
+    undivided: ClassVar[frozenset[str]] = frozenset({"b_dec", "W_skip"})
     """Parameters and buffers that have no axis of features; of all others it is the first axis."""
     peers: Alone = ALONE
 
@@ -189,7 +189,7 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
         """
         if self.W_skip is None:
             return self.sparse_loss(inputs, targets, context)
-        skipped = inputs @ self.W_skip.T
+        skipped = self.peers.once(inputs @ self.W_skip.T)
         losses = self.sparse_loss(inputs, targets - skipped, context)
         return replace(losses, reconstruction=losses.reconstruction + skipped)
 

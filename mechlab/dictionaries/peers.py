@@ -19,13 +19,19 @@ Chooser = Callable[[Tensor, int], Tensor]
 class Alone:
     """No others: every feature and every row is here."""
 
+    has_all_features: bool = True
+
     def joined(self, partial: Targets, b_dec: Float[Tensor, "d_out"]) -> Targets:
         """Return the sum over all features of what each contributes, plus the decoder bias."""
-        return partial + b_dec
+        return self.over_features(partial) + self.once(b_dec)
 
     def over_features(self, partial: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Return the sum over all features of a sum over those that are here; each gets the gradient of the whole."""
         return partial
+
+    def once(self, everywhere: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Return what every process computes alike, so that its gradient is counted once."""
+        return everywhere
 
     def count(self, here: int) -> int:
         """Return how many features there are in all where `here` of them are here."""

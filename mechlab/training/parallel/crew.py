@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechlab.dictionaries.dictionary import Dictionary, Losses
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
 from mechlab.dictionaries.peers import ALONE, Alone
+from mechlab.training.config import TrainConfig
 
 
 class Crew:
@@ -20,6 +21,17 @@ class Crew:
     n_row_shares: int = 1
     is_writer: bool = True
     peers: Alone = ALONE
+
+    def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
+        """Raise UsageError where the crew cannot train this."""
+
+    def part(self, dictionary: Dictionary) -> Dictionary:
+        """Return what this process trains of a dictionary."""
+        return dictionary
+
+    def joined(self, dictionary: Dictionary) -> Dictionary:
+        """Return the whole dictionary from what this process trained."""
+        return dictionary
 
     def share(self, rows: Float[Tensor, "batch width"]) -> Float[Tensor, "share width"]:
         """Return this process's part of a batch."""

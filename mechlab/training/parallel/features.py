@@ -1,0 +1,123 @@
+"""A dictionary divided among several processes by its features, each of which sees the whole batch.
+
+1. Every process holds an equal stretch of features, with their moments and counters.
+2. Codes are chosen among everybody's; the reconstruction is the sum of what each process's codes stand for.
+3. Its gradient is everywhere the same, so each process has the gradients of its own features by itself.
+4. Parameters without features, like `b_dec`, are everywhere; their gradient's parts are summed.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mechlab.core.errors import UsageError
+from mechlab.core.shapes import Codes
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
+from mechlab.dictionaries.peers import Alone, Chooser
+from mechlab.dictionaries.sparse import Kept
+from mechlab.training.config import TrainConfig
+from mechlab.training.parallel.choice import best_of_rows_here, largest_here
+from mechlab.training.parallel.crew import Crew
+from mechlab.training.parallel.group import Group
+from mechlab.training.parallel.rows import dense_gradient, smallest_of_all
+from mechlab.training.parallel.shards import part_of, whole_of
+
+
+class Summed(torch.autograd.Function):
+    """The sum over processes; what each put in gets the gradient of the whole."""
+
+    @staticmethod
+    def forward(ctx: Any, partial: Tensor, group: Group) -> Tensor:
+        """Return the sum."""
+        return group.sum_(partial.clone(memory_format=torch.contiguous_format))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        """Return the gradient as it is."""
+        return grad, None
+
+
+class FeaturePeers(Alone):
+    """The others hold the dictionary's other features; every row is here."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self.has_all_features = False
+
+    def over_features(self, partial: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Return the sum over all features."""
+        return Summed.apply(partial, self._group)  # type: ignore[return-value]
+
+    def once(self, everywhere: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Return what every process has, differentiable in the first alone: gradients are summed over processes."""
+        return everywhere if self._group.rank == 0 else everywhere.detach()
+
+    def count(self, here: int) -> int:
+        """Return the sum over all processes."""
+        return self._group.total(here)
+
+    def best_of_row(self, values: Codes, k: int) -> Kept:
+        """Return those of everybody's k largest values of each row that are here."""
+        columns, chosen = best_of_rows_here(self._group, values, k)
+        offsets = torch.nn.functional.pad(chosen.sum(1).cumsum(0), (1, 0))
+        return Kept(columns[chosen], offsets, values.shape[1])
+
+    def mask_of_best(self, values: Codes, k: int) -> Codes:
+        """Return ones at those of everybody's k largest values of each row that are here."""
+        columns, chosen = best_of_rows_here(self._group, values, k)
+        return torch.zeros_like(values).scatter_(1, columns, chosen.to(values.dtype))
+
+    def best_of_batch(self, values: Codes, k: float, choose: Chooser) -> Int[Tensor, "n_kept"]:
+        """Return the flat positions of those of everybody's `k * rows` largest positive values that are here."""
+        return largest_here(self._group, values.flatten(), int(k * values.shape[0]), choose)
+
+    def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
+        """Return the smallest value of the whole batch; None if there are none."""
+        return smallest_of_all(self._group, values)
+
+
+class FeatureCrew(Crew):
+    """Each process works on its own features."""
+
+    def __init__(self, group: Group) -> None:
+        self.group, self.peers = group, FeaturePeers(group)
+        self.is_writer = group.rank == 0
+
+    def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
+        """Raise UsageError where the features cannot be dealt out evenly."""
+        if dictionary.d_sae % self.group.n:
+            what = f"features do not divide among {self.group.n} processes"
+            raise UsageError(what, value=dictionary.d_sae, remedy=f"Give --features that {self.group.n} divides.")
+
+    def part(self, dictionary: Dictionary) -> Dictionary:
+        """Return this process's features of a dictionary, as one of its own."""
+        return part_of(dictionary, self.group.rank, self.group.n)
+
+    def joined(self, dictionary: Dictionary) -> Dictionary:
+        """Return the whole dictionary."""
+        return whole_of(dictionary, self.group)
+
+    def whole(self, losses: Losses) -> Losses:
+        """Return the losses with everybody's codes counted; what fired is that of the features here."""
+        return replace(losses, l0=self.group.sum_(losses.l0.detach().clone()))
+
+    def reduce_gradients(self, dictionary: Dictionary) -> None:
+        """Sum the parts of the gradients of parameters that are everywhere."""
+        for name, parameter in dictionary.named_parameters():
+            if name in dictionary.undivided:
+                parameter.grad = self.group.sum_(dense_gradient(parameter))
+
+    def gradient_norm(self, dictionary: Dictionary) -> Float[Tensor, ""]:
+        """Return the norm over everybody's features; what is everywhere counts once."""
+        named = dict(dictionary.named_parameters())
+        here = [p.grad for name, p in named.items() if name not in dictionary.undivided and p.grad is not None]
+        everywhere = [p.grad for name, p in named.items() if name in dictionary.undivided and p.grad is not None]
+        squares = self.group.sum_(torch.nn.utils.get_total_norm(here).square())
+        return (squares + torch.nn.utils.get_total_norm(everywhere).square()).sqrt()
+
+    def dead_share(self, dead: Bool[Tensor, "d_sae"]) -> float:
+        """Return which part of everybody's features is dead."""
+        return self.group.total(int(dead.sum())) / (dead.numel() * self.group.n)

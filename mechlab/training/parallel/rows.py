@@ -1,0 +1,88 @@
+"""A batch dealt to several processes, each of which holds the whole dictionary.
+
+1. Every process takes its own stretch of the batch's rows.
+2. A kind that chooses over the batch chooses over everybody's rows.
+3. Gradients are averaged over processes, so all take the same step.
+4. What is counted and logged is that of the whole batch.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechlab.core.errors import UsageError
+from mechlab.core.shapes import Codes
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
+from mechlab.dictionaries.peers import Alone, Chooser
+from mechlab.training.config import TrainConfig
+from mechlab.training.parallel.choice import largest_here
+from mechlab.training.parallel.crew import Crew
+from mechlab.training.parallel.group import Group
+
+
+class RowPeers(Alone):
+    """The others hold the batch's other rows; every feature is here."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def best_of_batch(self, values: Codes, k: float, choose: Chooser) -> Int[Tensor, "n_kept"]:
+        """Return the flat positions of those of everybody's `k * rows` largest positive values that are here."""
+        count = int(k * (values.shape[0] * self._group.n))
+        return largest_here(self._group, values.flatten(), count, choose)
+
+    def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
+        """Return the smallest value of the whole batch; None if there are none."""
+        return smallest_of_all(self._group, values)
+
+
+class RowCrew(Crew):
+    """Each process works on its own rows of the batch."""
+
+    def __init__(self, group: Group) -> None:
+        self.group, self.peers = group, RowPeers(group)
+        self.n_row_shares, self.is_writer = group.n, group.rank == 0
+
+    def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
+        """Raise UsageError where the batch cannot be dealt out evenly."""
+        if config.batch_size % self.group.n:
+            remedy = f"Give a --batch-size that {self.group.n} divides."
+            what = f"batch does not divide among {self.group.n} processes"
+            raise UsageError(what, value=config.batch_size, remedy=remedy)
+
+    def share(self, rows: Float[Tensor, "batch width"]) -> Float[Tensor, "share width"]:
+        """Return this process's stretch of the batch."""
+        if len(rows) % self.group.n:
+            raise UsageError(f"batch does not divide among {self.group.n} processes", value=len(rows))
+        size = len(rows) // self.group.n
+        return rows[self.group.rank * size : (self.group.rank + 1) * size]
+
+    def whole(self, losses: Losses) -> Losses:
+        """Return the batch's losses: means over everybody's rows, and what fired anywhere."""
+        here = torch.stack([*losses.parts.values(), losses.l0]).detach()
+        *parts, l0 = (self.group.sum_(here.double()) / self.group.n).to(here.dtype)
+        named = dict(zip(losses.parts, parts, strict=True))
+        return replace(losses, parts=named, l0=l0, fired=self.group.any(losses.fired))
+
+    def reduce_gradients(self, dictionary: Dictionary) -> None:
+        """Average the gradients."""
+        for parameter in dictionary.parameters():
+            parameter.grad = self.group.sum_(dense_gradient(parameter)).div_(self.group.n)
+
+    def sum_of_shares(self, of_rows_here: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Return a sum over the batch's rows from that over the rows here."""
+        return self.group.sum_(of_rows_here.clone())
+
+
+def dense_gradient(parameter: torch.nn.Parameter) -> Tensor:
+    """Return a parameter's gradient in one piece of memory, zeros where the loss here did not reach it."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.contiguous()
+
+
+def smallest_of_all(group: Group, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
+    """Return the smallest of everybody's values; None if nobody has one."""
+    here = values.min().clone() if values.numel() else values.new_full((), torch.inf)
+    smallest = group.lowest_(here)
+    return None if torch.isinf(smallest) else smallest
