@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
 from mechlab.core.shapes import Inputs, Targets
@@ -29,8 +29,12 @@ class MatryoshkaConfig(BatchTopKConfig):
     With `aux_loss_per_level` the dead features of a level learn what its prefix leaves over, not what the whole does.
     """
 
-    widths: tuple[PositiveInt, ...] | None = None
-    aux_loss_per_level: bool = False
+    widths: tuple[PositiveInt, ...] | None = Field(
+        None, description="Features of each prefix, the last of all. Left out: 1/16, 1/8, 1/4, 1/2 and all of them."
+    )
+    aux_loss_per_level: bool = Field(
+        False, description="Revive dead features by what their own prefix leaves over, not by what the whole does."
+    )
 
     @field_validator("widths")
     @classmethod
@@ -53,14 +57,15 @@ class MatryoshkaDictionary(BatchTopKDictionary):
     """The first features are trained to stand alone, so that they stay general while later ones specialise.
 
     Source: Bussmann et al. 2025, "Learning Multi-Level Features with Matryoshka Sparse Autoencoders", section 3; the
-    usual widths are those of its authors' code. As in SAELens, prefixes' errors are summed, not averaged; the auxiliary
-    loss is not divided by the remainder's variance.
+    usual widths are those of its authors' code. As in SAELens, prefixes' errors are summed, not averaged, and the
+    auxiliary loss is not divided by the remainder's variance.
     """
 
     kind = "matryoshka"
     Config = MatryoshkaConfig
     config: MatryoshkaConfig
     saelens_architectures = ("matryoshka_batchtopk",)
+    parallel = frozenset({"rows"})  # a prefix is one of the whole dictionary: its features are not shared out
 
     def errors(
         self, values: Float[Tensor, "n_kept"], kept: Kept, inputs: Inputs, targets: Targets, dead: Bool[Tensor, "d_sae"]

@@ -14,6 +14,7 @@ from mechlab.core.config import Config, build, override, read_yaml
 from mechlab.verbs.outcome import Hidden, Positional
 
 CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+LIST_FORM = "A,B,..."
 CONFIG_HELP = "YAML file with any of the options; the command line wins over it."
 SET_HELP = "Set any config key, also nested ones: -s key=value (repeatable)."
 
@@ -36,7 +37,8 @@ def command(fields: Mapping[str, FieldInfo], handle: Callable[..., None], help_t
     def run(**given: Any) -> None:
         context = given.pop(CONTEXT.name)
         switches = {key: given.pop(key) for key in ("config_file", "settings", "as_json", "quiet")}
-        handle({key: value for key, value in given.items() if _was_given(context, key)}, **switches)
+        chosen = {key: _read(fields[key], value) for key, value in given.items() if _was_given(context, key)}
+        handle(chosen, **switches)
 
     parameters = [CONTEXT, *map(_parameter, fields, fields.values()), *_switches()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -70,6 +72,19 @@ def _was_given(context: Any, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def _read(field: FieldInfo, value: Any) -> Any:
+    """Return a value as its config takes it: a list option's text cut at its commas."""
+    return [part.strip() for part in value.split(",")] if _is_list_option(field) else value
+
+
+def _is_list_option(field: FieldInfo) -> bool:
+    return _plain_type(field.annotation) == list[str] and not _is_positional(field)
+
+
+def _is_positional(field: FieldInfo) -> bool:
+    return any(isinstance(mark, Positional) for mark in field.metadata)
+
+
 def _first_key(setting: str) -> str:
     return setting.partition("=")[0].partition(".")[0].strip()
 
@@ -90,18 +105,22 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    kind = _plain_type(field.annotation)
+    as_list = _is_list_option(field)
+    kind = str if as_list else _plain_type(field.annotation)
     default = inspect.Parameter.empty if field.is_required() else _default(field)
-    if any(isinstance(mark, Positional) for mark in field.metadata):
+    if _is_positional(field):
         info = typer.Argument(help=field.description, show_default=False)
     else:
-        info = typer.Option(_flags(name, default), help=field.description, show_default=default is not None)
+        about: dict[str, Any] = {"help": field.description, "metavar": LIST_FORM if as_list else None}
+        info = typer.Option(_flags(name, default), show_default=default is not None, **about)
     annotation = Annotated[kind if field.is_required() else kind | None, info]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _default(field: FieldInfo) -> Any:
     value = field.get_default(call_default_factory=True)
+    if _is_list_option(field):
+        return ",".join(map(str, value)) if value else None
     return (list(value) or None) if isinstance(value, tuple) else value
 
 

@@ -26,6 +26,8 @@ class Plan(Config):
     mode: Literal["slow", "fast"] = Field("slow", description="Which way.")
     place: Path = Field(Path("here"), description="Where.")
     wet: bool = Field(True, description="On by default.")
+    widths: tuple[PositiveInt, ...] | None = Field(None, description="How wide.")
+    shares: tuple[float, ...] = Field((0.5, 1.0), description="How much of each.")
     dry: bool = Field(False, description="Off by default.")
     inner: Annotated[Inner, Hidden()] = Inner()
 
@@ -38,6 +40,12 @@ def parse(*arguments):
     app.command()(command(visible_fields(Plan), handle, "Do it."))
     app(args=list(arguments), standalone_mode=False)
     return found[0]
+
+
+def parse_help():
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(command(visible_fields(Plan), print, "Do it."))
+    app(args=["--help"], standalone_mode=False)
 
 
 def test_only_options_that_were_given_are_handed_over():
@@ -54,6 +62,22 @@ def test_options_have_the_type_of_their_field():
     values, _ = parse("a", "b", "--rate", "1e-3", "--place", "there", "--mode", "fast", "--no-wet", "--dry")
     wanted = {"names": ["a", "b"], "rate": 1e-3, "place": Path("there"), "mode": "fast", "wet": False, "dry": True}
     assert values == wanted
+
+
+def test_a_list_is_one_option_with_commas():
+    values, _ = parse("a", "b", "--widths", "256,1024, 2048", "--shares", "0.1")
+    plan = merge(Plan, values)
+    assert (plan.names, plan.widths, plan.shares) == (("a", "b"), (256, 1024, 2048), (0.1,))
+    assert merge(Plan, {}).widths is None
+    assert merge(Plan, {}, None, ["widths=[3, 4]"]).widths == (3, 4)
+    with pytest.raises(ConfigError, match=r"widths\.1 is not valid: ''"):
+        merge(Plan, parse("--widths", "1,,2")[0])
+
+
+def test_help_shows_a_lists_form_and_default(capsys):
+    parse_help()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "A,B,..." in shown and "[default: 0.5,1.0]" in shown
 
 
 def test_every_command_has_the_switches():
