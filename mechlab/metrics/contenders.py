@@ -27,10 +27,10 @@ def contenders(dictionary: Dictionary, mean: Float[Tensor, "d_in"], seed: int) -
 
     Args:
         dictionary: what is judged.
-        mean: the site's mean activation: the neurons' zero, and the random dictionary's `b_dec`.
+        mean: the mean of what the dictionary reads: the neurons' zero, and the centre of a random autoencoder.
         seed: of the random dictionary.
     """
-    random = untrained(dictionary, mean, seed)
+    random = untrained(dictionary, mean if dictionary.config.d_out is None else None, seed)
     return {
         "dictionary": Contender(dictionary.encode),
         "random dictionary": Contender(random.encode),
@@ -40,10 +40,16 @@ def contenders(dictionary: Dictionary, mean: Float[Tensor, "d_in"], seed: int) -
 
 
 @torch.no_grad()
-def untrained(dictionary: Dictionary, mean: Float[Tensor, "d_in"], seed: int) -> Dictionary:
-    """Return a fresh dictionary of the same kind, config and size, centred on the data as a trained one would be."""
-    fresh = type(dictionary)(dictionary.config, sub_seed(seed, "random dictionary")).to(mean.device)
-    if dictionary.config.centred:
+def untrained(dictionary: Dictionary, mean: Float[Tensor, "d_out"] | None, seed: int) -> Dictionary:
+    """Return a fresh dictionary of the same kind, config and size, centred on the data as a trained one would be.
+
+    Args:
+        dictionary: whose like is wanted.
+        mean: of what is rebuilt; None where only codes are looked at, on which a transcoder's has no bearing.
+        seed: of its draw.
+    """
+    fresh = type(dictionary)(dictionary.config, sub_seed(seed, "random dictionary")).to(dictionary.b_dec.device)
+    if mean is not None and (dictionary.config.centred or dictionary.config.d_out is not None):
         fresh.b_dec.copy_(mean)
     return fresh.eval()
 

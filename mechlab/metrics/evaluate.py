@@ -1,6 +1,6 @@
 """Judge a dictionary: every metric of the registry, in one pass over the rows.
 
-1. Estimate the site's mean activation, for mean ablation.
+1. Estimate the mean of the activation that is rebuilt, for mean ablation.
 2. For each batch of rows: the clean pass, the codes, the reconstruction.
 3. Every metric takes the batch into account; those that ask get the spliced and ablated passes.
 4. Every metric answers with estimates; their intervals redraw rows.
@@ -22,6 +22,7 @@ from mechlab.interventions.splice import Codec
 from mechlab.metrics import METRICS
 from mechlab.metrics.passes import reconstructed
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.route import Route, side_by_side
 from mechlab.models.sites import Site
 
 
@@ -57,7 +58,7 @@ def evaluate(
     model: LanguageModel,
     dictionary: Codec,
     rows: TokenRows,
-    site: str | Site,
+    site: str | Site | Route,
     config: EvaluateConfig | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
@@ -67,7 +68,7 @@ def evaluate(
         model: the model the dictionary belongs to.
         dictionary: what is judged.
         rows: text the dictionary was not trained on; at least two rows.
-        site: where the dictionary was trained.
+        site: where the dictionary was trained: a site, or a route from the sites it reads to those it rebuilds.
         config: rows per pass and seed; None takes the defaults.
         progress: where to report.
 
@@ -77,7 +78,7 @@ def evaluate(
     config = config or EvaluateConfig()
     n_tokens = refuse_too_few(rows)
     metrics = [METRICS[name]() for name in METRICS]
-    mean = mean_activation(model, rows, site, batch_rows=config.batch_rows)
+    mean = mean_rebuilt(model, rows, site, config.batch_rows)
     with progress.task("evaluating", rows.n_tokens, "tokens") as task:
         for start in range(0, len(rows), config.batch_rows):
             batch_rows = rows.select(slice(start, start + config.batch_rows))
@@ -88,6 +89,14 @@ def evaluate(
     estimates = {name: one for metric in metrics for name, one in metric.estimates(config.seed).items()}
     per_feature = {name: values for metric in metrics for name, values in metric.per_feature().items()}
     return Evaluation(estimates, n_tokens, len(rows), per_feature)
+
+
+def mean_rebuilt(
+    model: LanguageModel, rows: TokenRows, site: str | Site | Route, batch_rows: int = 16
+) -> Float64[Tensor, "d_out"]:
+    """Return the mean of what a dictionary rebuilds there: of its target, or of its site if it has no other."""
+    rebuilt = Route.of(site, model.spec).rebuilt
+    return side_by_side([mean_activation(model, rows, one, batch_rows=batch_rows) for one in rebuilt])
 
 
 def refuse_too_few(rows: TokenRows) -> int:

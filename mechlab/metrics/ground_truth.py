@@ -27,6 +27,7 @@ from mechlab.metrics.labels import Classes
 from mechlab.metrics.passes import RowsAtSite, at_site
 from mechlab.metrics.race import Choice, Choices, LabelledTokens, auc, choose, f1, score
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.route import Route, side_by_side
 from mechlab.models.sites import Site
 
 
@@ -80,7 +81,7 @@ def ground_truth(
     model: LanguageModel,
     dictionary: Dictionary,
     rows: TokenRows,
-    site: str | Site,
+    site: str | Site | Route,
     config: GroundTruthConfig | None = None,
     progress: Progress = SILENT,
 ) -> GroundTruth:
@@ -97,7 +98,9 @@ def ground_truth(
     classes = Classes.of(rows.label_names)
     if not classes.names:
         raise UsageError("corpus has no labels", remedy="Score ground truth on a labelled corpus such as `tales`.")
-    mean = mean_activation(model, rows, site, batch_rows=config.batch_rows).float().to(model.device)
+    read = Route.of(site, model.spec).inputs
+    means = [mean_activation(model, rows, one, batch_rows=config.batch_rows) for one in read]
+    mean = side_by_side(means).float().to(model.device)
     racers = contenders(dictionary, mean, config.seed)
     choosing, scoring = (rows.select(slice(first, None, 2)) for first in (0, 1))
 

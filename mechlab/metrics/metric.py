@@ -25,15 +25,17 @@ class Batch:
 
     Attributes:
         scored: the tokens that count; special tokens do not.
-        logits: the model's logits with, at the site, the activation itself (`clean`), the dictionary's
+        targets: what the outputs are to be; the inputs themselves, where the dictionary has no target of its own.
+        logits: the model's logits with, at the site rebuilt, the activation itself (`clean`), the dictionary's
             reconstruction (`spliced`), zeros (`zero`) or the mean activation (`mean`); special tokens stay untouched.
     """
 
     tokens: Int[Tensor, "batch pos"]
     scored: Bool[Tensor, "batch pos"]
     inputs: Float[Tensor, "batch pos d_in"]
+    targets: Float[Tensor, "batch pos d_out"]
     codes: Float[Tensor, "batch pos d_sae"]
-    outputs: Float[Tensor, "batch pos d_in"]
+    outputs: Float[Tensor, "batch pos d_out"]
     logits: Callable[[str], Float[Tensor, "batch pos d_vocab"]]
 
 

@@ -1,6 +1,7 @@
 """Rows of tokens through a model and a dictionary, batch by batch: what every metric and portrait looks at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,17 +11,17 @@ from torch import Tensor
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 from mechlab.corpora.rows import TokenRows
-from mechlab.interventions.ablate import ablate
 from mechlab.interventions.replace import replace
 from mechlab.interventions.splice import Codec
 from mechlab.metrics.metric import Batch
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.route import Route, side_by_side
 from mechlab.models.sites import Site
 
 
 @dataclass(frozen=True, eq=False)
 class RowsAtSite:
-    """A batch of rows and the activations of their tokens at a site."""
+    """A batch of rows and the activations of their tokens where a dictionary reads them."""
 
     rows: TokenRows
     tokens: Int[Tensor, "batch pos"]
@@ -29,48 +30,64 @@ class RowsAtSite:
 
 
 def at_site(
-    model: LanguageModel, rows: TokenRows, site: str | Site, batch_rows: int, name: str, progress: Progress = SILENT
+    model: LanguageModel,
+    rows: TokenRows,
+    site: str | Site | Route,
+    batch_rows: int,
+    name: str,
+    progress: Progress = SILENT,
 ) -> Iterator[RowsAtSite]:
-    """Yield the rows' activations at a site, the model stopped there; reports to one task called `name`."""
+    """Yield the rows' activations at the sites read, the model stopped there; reports to one task called `name`."""
+    sites = Route.of(site, model.spec).inputs
     with progress.task(name, rows.n_tokens, "tokens") as task:
         for batch, tokens, scored in _on_device(model, rows, batch_rows):
-            (inputs,) = model.activations(tokens, [site]).values()
-            yield RowsAtSite(batch, tokens, scored, _one_vector_per_token(inputs, site))
+            inputs = _vectors(model.activations(tokens, sites), sites)
+            yield RowsAtSite(batch, tokens, scored, inputs)
             task.advance(batch.n_tokens)
 
 
 @torch.no_grad()
 def reconstructed(
-    model: LanguageModel, dictionary: Codec, site: str | Site, rows: TokenRows, mean: Float[Tensor, "d_in"]
+    model: LanguageModel, dictionary: Codec, site: str | Site | Route, rows: TokenRows, mean: Float[Tensor, "d_out"]
 ) -> Batch:
     """Return one batch of rows with codes, reconstructions, and the model's passes with them in place.
 
     Args:
         model: the model the rows are read by.
         dictionary: what reconstructs.
-        site: where.
+        site: where, or from where to where.
         rows: few enough to hold their logits in memory.
-        mean: what mean ablation puts at the site.
+        mean: what mean ablation puts at the sites rebuilt.
     """
+    route = Route.of(site, model.spec)
     ((_, tokens, scored),) = _on_device(model, rows, len(rows))
-    with model.read(site) as seen:
+    with model.read(*route.sites) as read:
         clean = model.logits(tokens)
-        (inputs,) = (value.clone() for value in seen.values())
-    codes = dictionary.encode(_one_vector_per_token(inputs, site))
-    outputs = dictionary.decode(codes)
+        seen = {name: value.clone() for name, value in read.items()}
+    inputs, targets = _vectors(seen, route.inputs), _vectors(seen, route.rebuilt)
+    codes = dictionary.encode(inputs)
+    outputs = dictionary.rebuild(inputs, codes)
+    widths = [seen[str(one)].shape[-1] for one in route.rebuilt]
+    instead = {"spliced": outputs, "zero": torch.zeros_like(outputs), "mean": mean.to(outputs).expand_as(outputs)}
 
     def logits(name: str) -> Float[Tensor, "batch pos d_vocab"]:
         if name == "clean":
             return clean
-        edits = {
-            "spliced": lambda: replace(model, site, lambda _: outputs, untouched=~scored),
-            "zero": lambda: ablate(model, site, untouched=~scored),
-            "mean": lambda: ablate(model, site, mean, untouched=~scored),
-        }
-        with torch.no_grad(), edits[name]():
+        parts = instead[name].split(widths, dim=-1)
+        with torch.no_grad(), _in_place(model, dict(zip(route.rebuilt, parts, strict=True)), untouched=~scored):
             return model.logits(tokens)
 
-    return Batch(tokens, scored, inputs, codes, outputs, logits)
+    return Batch(tokens, scored, inputs, targets, codes, outputs, logits)
+
+
+@contextmanager
+def _in_place(
+    model: LanguageModel, new: Mapping[Site, Float[Tensor, "batch pos _width"]], untouched: Bool[Tensor, "batch pos"]
+) -> Iterator[None]:
+    with ExitStack() as edits:
+        for site, activation in new.items():
+            edits.enter_context(replace(model, site, lambda _, put=activation: put, untouched=untouched))
+        yield
 
 
 def _on_device(
@@ -81,8 +98,9 @@ def _on_device(
         yield batch, batch.tokens.to(model.device), ~batch.special.to(model.device)
 
 
-def _one_vector_per_token(activation: Tensor, site: str | Site) -> Float[Tensor, "batch pos d_in"]:
-    if activation.ndim != 3:
-        remedy = "Take a site with one vector per token, such as resid_post.0 or head.0.0."
-        raise UsageError("site holds more than one vector per token", value=str(site), remedy=remedy)
-    return activation
+def _vectors(activations: Mapping[str, Tensor], sites: Sequence[Site]) -> Float[Tensor, "batch pos width"]:
+    for site in sites:
+        if activations[str(site)].ndim != 3:
+            remedy = "Take a site with one vector per token, such as resid_post.0 or head.0.0."
+            raise UsageError("site holds more than one vector per token", value=str(site), remedy=remedy)
+    return side_by_side([activations[str(site)] for site in sites])

@@ -30,6 +30,7 @@ from mechlab.metrics.logit_effects import logit_effects, writes_to_the_stream
 from mechlab.metrics.race import f1
 from mechlab.metrics.survey import Survey, Watched
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.route import Route
 from mechlab.models.sites import Site
 
 
@@ -76,7 +77,7 @@ class FeaturePortrait:
         top: the strongest activations, at most one per row.
         bands: examples from equally large bands of activation, strongest band first.
         promoted: next tokens whose logit it raises most, with the effect of one unit of activation in nats; empty
-            where the site does not write to the residual stream.
+            where what is rebuilt is not written to the residual stream.
         suppressed: those it lowers most.
         label: None where the corpus has no labels, or none matches at all.
     """
@@ -99,7 +100,7 @@ def portraits(
     model: LanguageModel,
     dictionary: Dictionary,
     rows: TokenRows,
-    site: str | Site,
+    site: str | Site | Route,
     config: PortraitConfig | None = None,
     progress: Progress = SILENT,
 ) -> tuple[FeaturePortrait, ...]:
@@ -115,7 +116,7 @@ def portraits(
     features = _features(config, survey)
     if not features:
         return ()
-    effects = _effects(model, dictionary, rows, Site.parse(site, model.spec), features)
+    effects = _effects(model, dictionary, rows, Route.of(site, model.spec).rebuilt, features)
     painter = _Painter(model, rows, classes, survey, config)
     sittings = zip(features, watched.activations(features), effects, strict=True)
     return tuple(painter.portrait(feature, values.to_dense(), on_logits) for feature, values, on_logits in sittings)
@@ -207,9 +208,9 @@ def _features(config: PortraitConfig, survey: Survey) -> list[int]:
 
 
 def _effects(
-    model: LanguageModel, dictionary: Dictionary, rows: TokenRows, site: Site, features: list[int]
+    model: LanguageModel, dictionary: Dictionary, rows: TokenRows, rebuilt: tuple[Site, ...], features: list[int]
 ) -> list[Float[Tensor, "d_vocab"]] | list[None]:
-    if not writes_to_the_stream(site):
+    if len(rebuilt) != 1 or not all(map(writes_to_the_stream, rebuilt)):
         return [None] * len(features)
     directions = torch.stack([feature_direction(dictionary, feature, unit=False) for feature in features])
     return list(logit_effects(model, directions, rows.tokens[:16]).cpu())

@@ -1,4 +1,4 @@
-"""How well the activation is rebuilt: explained variance, squared error, cosine, norm ratio."""
+"""How well the target is rebuilt: explained variance, squared error, cosine, norm ratio."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from mechlab.core.estimate import Estimate
 from mechlab.metrics.bootstrap import Totals, Values, estimate, ratio
 from mechlab.metrics.metric import Batch, Laws, Metric, RowSums
 
-# The columns of a row's sums: tokens, squared error, cosine, norm ratio, squares about the shift, then the d_in sums
+# The columns of a row's sums: tokens, squared error, cosine, norm ratio, squares about the shift, then the d_out sums
 # about the shift.
 _N, _ERROR, _COSINE, _NORM, _SQUARES, _SUM = 0, 1, 2, 3, 4, 5
 
@@ -18,7 +18,8 @@ _N, _ERROR, _COSINE, _NORM, _SQUARES, _SUM = 0, 1, 2, 3, 4, 5
 class Reconstruction(Metric):
     """Explained variance over all tokens, and per-token squared error, cosine and norm ratio.
 
-    Explained variance is `1 - sum ||x - x_hat||^2 / sum ||x - mean(x)||^2`, the mean taken over every token measured
+    Explained variance is `1 - sum ||y - y_hat||^2 / sum ||y - mean(y)||^2`, y the target (of an autoencoder, its
+    input), the mean taken over every token measured
     (not over a batch) and per coordinate. Sums are float64 and taken about the first batch's mean, so a large mean
     costs no digits: the mean predictor scores 0 and the identity 1.
 
@@ -34,17 +35,17 @@ class Reconstruction(Metric):
     }
 
     def __init__(self) -> None:
-        self._shift: Float64[Tensor, "d_in"] | None = None
+        self._shift: Float64[Tensor, "d_out"] | None = None
         self._sums = RowSums()
 
     def update(self, batch: Batch) -> None:
         """Add up one batch, row by row, on the CPU in float64."""
-        inputs, outputs = batch.inputs.cpu().double(), batch.outputs.cpu().double()
+        targets, outputs = batch.targets.cpu().double(), batch.outputs.cpu().double()
         counted = batch.scored.cpu()[..., None].double()
         if self._shift is None:
-            self._shift = (inputs * counted).sum((0, 1)) / counted.sum().clamp(min=1)
-        centred = (inputs - self._shift) * counted
-        per_token = torch.cat([torch.ones_like(counted), _per_token(inputs, outputs)], dim=-1) * counted
+            self._shift = (targets * counted).sum((0, 1)) / counted.sum().clamp(min=1)
+        centred = (targets - self._shift) * counted
+        per_token = torch.cat([torch.ones_like(counted), _per_token(targets, outputs)], dim=-1) * counted
         squares = centred.square().sum((1, 2))[:, None]
         self._sums.add(torch.cat([per_token.sum(1), squares, centred.sum(1)], dim=1))
 
@@ -67,11 +68,11 @@ def explained_variance(totals: Totals) -> Values:
 
 
 def _per_token(
-    inputs: Float64[Tensor, "batch pos d_in"], outputs: Float64[Tensor, "batch pos d_in"]
+    targets: Float64[Tensor, "batch pos d_out"], outputs: Float64[Tensor, "batch pos d_out"]
 ) -> Float64[Tensor, "batch pos 3"]:
-    """Return squared error, cosine (0 where either vector is zero) and output norm over input norm."""
-    norm_in, norm_out = inputs.norm(dim=-1), outputs.norm(dim=-1)
-    product = norm_in * norm_out
-    cosine = torch.where(product > 0, (inputs * outputs).sum(-1) / product, 0.0)
-    norm_ratio = torch.where(norm_in > 0, norm_out / norm_in, 1.0)
-    return torch.stack([(inputs - outputs).square().sum(-1), cosine, norm_ratio], dim=-1)
+    """Return squared error, cosine (0 where either vector is zero) and output norm over target norm."""
+    norm_of_target, norm_out = targets.norm(dim=-1), outputs.norm(dim=-1)
+    product = norm_of_target * norm_out
+    cosine = torch.where(product > 0, (targets * outputs).sum(-1) / product, 0.0)
+    norm_ratio = torch.where(norm_of_target > 0, norm_out / norm_of_target, 1.0)
+    return torch.stack([(targets - outputs).square().sum(-1), cosine, norm_ratio], dim=-1)

@@ -14,6 +14,7 @@ from mechlab.metrics.histograms import Histograms
 from mechlab.metrics.labels import Classes
 from mechlab.metrics.passes import at_site
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.route import Route
 from mechlab.models.sites import Site
 
 
@@ -39,7 +40,7 @@ class Watched:
     model: LanguageModel
     dictionary: Codec
     rows: TokenRows
-    site: str | Site
+    site: str | Site | Route
     batch_rows: int
     progress: Progress = SILENT
 

@@ -5,6 +5,7 @@ import torch
 
 from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries import KINDS
+from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.metrics.contenders import both_signs, contenders, other_rows, untrained
 
 
@@ -19,7 +20,7 @@ def test_a_random_dictionary_has_the_kind_and_size_but_no_weight_in_common(kind)
     fresh = untrained(trained, mean, seed=0)
     assert type(fresh) is type(trained) and fresh.config == trained.config
     assert not torch.isclose(fresh.W_dec, trained.W_dec).any(1).all()
-    torch.testing.assert_close(fresh.b_dec.detach(), mean)
+    torch.testing.assert_close(fresh.b_dec.detach(), mean if trained.config.centred else torch.zeros(8))
     assert torch.equal(untrained(trained, mean, seed=0).W_dec, fresh.W_dec)
     assert not torch.equal(untrained(trained, mean, seed=1).W_dec, fresh.W_dec)
     assert not trained.b_dec.any(), "the judged dictionary is left alone"
@@ -45,3 +46,15 @@ def test_four_contenders_and_only_one_of_them_has_foreign_labels():
     racers = contenders(dictionary("topk"), torch.zeros(8), seed=0)
     assert list(racers) == ["dictionary", "random dictionary", "neurons", "shuffled labels"]
     assert [one.labels_of_other_rows for one in racers.values()] == [False, False, False, True]
+
+
+def test_an_untrained_transcoder_starts_at_the_mean_of_its_target_and_its_skip_at_nothing():
+    transcoder = ReluDictionary(ReluConfig(d_in=6, d_sae=16, d_out=4, skip=True))
+    with torch.no_grad():
+        transcoder.W_skip.fill_(3.0)
+    fresh = untrained(transcoder, torch.arange(4.0), seed=0)
+    assert fresh.b_dec.tolist() == [0, 1, 2, 3]
+    assert not fresh.W_skip.any()
+    racers = contenders(transcoder, torch.zeros(6), seed=0)
+    x = torch.randn(5, 6)
+    assert torch.equal(racers["random dictionary"].features(x), fresh.encode(x))

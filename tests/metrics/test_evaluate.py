@@ -4,11 +4,14 @@ import pytest
 import torch
 from oracles.null_predictors import IdentityDictionary
 from oracles.planted_model import knowing_dictionary
+from oracles.tiny_models import tiny, token_rows
 from oracles.toy_model import SITE, ToyModel, toy_rows
 from torch.nn.functional import cross_entropy
 
 from mechlab.core.errors import UsageError
-from mechlab.metrics.evaluate import EvaluateConfig, evaluate
+from mechlab.corpora.rows import TokenRows
+from mechlab.metrics.evaluate import EvaluateConfig, evaluate, mean_rebuilt
+from mechlab.models.loaders import load
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,49 @@ def test_rows_of_one_prediction_each_still_have_a_reconstruction(model):
     assert found.estimates["explained_variance"].value == 1
     assert found.estimates["ce_loss_recovered"] is None
     assert found.numbers()["ce_loss_recovered"] is None
+
+
+class TheMlpItself:
+    """A transcoder that needs no training: codes are what enters the MLP, decoding is the MLP."""
+
+    def __init__(self, block):
+        self.block = block
+
+    def encode(self, x):
+        return x
+
+    def decode(self, codes):
+        return self.block.mlp(codes * self.block.ln_2.weight + self.block.ln_2.bias)
+
+    def rebuild(self, x, codes):
+        return self.decode(codes)
+
+
+def test_a_transcoder_is_judged_against_its_target():
+    model = load(tiny("gpt2"), device="cpu")
+    tokens = token_rows(n_rows=6)
+    rows = TokenRows(tokens.int(), tokens % 7 == 0, "rows")
+    perfect = evaluate(model, TheMlpItself(model.module.transformer.h[1]), rows, "mlp.1").numbers()
+    assert perfect["explained_variance"] == pytest.approx(1)
+    assert perfect["ce_loss_recovered"] == pytest.approx(1, abs=1e-4)
+    assert perfect["kl_nats"] == pytest.approx(0, abs=1e-6)
+    deaf = evaluate(model, IdentityDictionary(), rows, "mlp.1").numbers()
+    target = model.activations(tokens, ["mlp_out.1"])["mlp_out.1"][~rows.special].double()
+    given = model.activations(tokens, ["ln2_normalized.1"])["ln2_normalized.1"][~rows.special].double()
+    error, spread = (given - target).square().sum(), (target - target.mean(0)).square().sum()
+    assert deaf["explained_variance"] == pytest.approx((1 - error / spread).item(), rel=1e-5)
+    assert deaf["ce_loss_recovered"] < 0.9
+    of_target = evaluate(model, IdentityDictionary(), rows, "mlp_out.1").numbers()
+    for ablated in ("ce_zero_nats", "ce_mean_nats"):
+        assert deaf[ablated] == pytest.approx(of_target[ablated])
+
+
+def test_the_mean_rebuilt_is_the_targets():
+    model = load(tiny("gpt2"), device="cpu")
+    tokens = token_rows(n_rows=6)
+    rows = TokenRows(tokens.int(), tokens % 7 == 0, "rows")
+    found = model.activations(tokens, ["mlp_out.0", "mlp_out.1"])
+    means = [found[site][~rows.special].double().mean(0) for site in ("mlp_out.0", "mlp_out.1")]
+    assert torch.allclose(mean_rebuilt(model, rows, "mlp.1"), means[1])
+    both = mean_rebuilt(model, rows, "ln2_normalized.0 -> mlp_out.0,mlp_out.1")
+    assert torch.allclose(both, torch.cat(means))

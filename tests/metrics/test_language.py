@@ -21,7 +21,9 @@ def measured(logits: dict[str, torch.Tensor], tokens: torch.Tensor, scored: torc
     for at in range(0, len(tokens), size):
         part = slice(at, at + size)
         held = nothing[part]
-        metric.update(Batch(tokens[part], scored[part], held, held, held, lambda name, part=part: logits[name][part]))
+        metric.update(
+            Batch(tokens[part], scored[part], held, held, held, held, lambda name, part=part: logits[name][part])
+        )
     return metric.estimates(seed=0)
 
 

@@ -11,6 +11,7 @@ from mechlab.interventions.ablate import ablate
 from mechlab.interventions.splice import splice
 from mechlab.metrics.passes import at_site, reconstructed
 from mechlab.models.loaders import load
+from mechlab.models.route import Route
 
 SITE = "resid_post.1"
 
@@ -56,3 +57,32 @@ def test_rows_are_yielded_once_and_in_order(model, rows):
 def test_a_site_with_one_vector_per_head_is_refused(model, rows):
     with pytest.raises(UsageError, match="more than one vector per token"):
         list(at_site(model, rows, "z.1", 2, "reading"))
+
+
+@pytest.mark.parametrize("place", ["mlp.1", "ln2_normalized.0,ln2_normalized.1 -> mlp_out.0,mlp_out.1"])
+@torch.no_grad()
+def test_a_transcoders_passes_are_those_of_edits_at_its_targets(model, rows, place):
+    route = Route.of(place, model.spec)
+    width = 32 * len(route.targets)
+    transcoder = TopKDictionary(TopKConfig(d_in=width, d_sae=64, k=4, d_out=width, skip=True))
+    transcoder.W_skip.copy_(torch.randn(width, width, generator=torch.Generator().manual_seed(0)))
+    mean = torch.linspace(-1, 1, width)
+    batch = reconstructed(model, transcoder, place, rows, mean)
+    found = model.activations(rows.tokens, route.sites)
+    inputs, targets = (torch.cat([found[str(site)] for site in end], -1) for end in (route.inputs, route.targets))
+    rebuilt = transcoder(inputs)
+    assert torch.equal(batch.inputs, inputs) and torch.equal(batch.targets, targets)
+    torch.testing.assert_close(batch.outputs, rebuilt)
+    for name, instead in {"spliced": rebuilt, "zero": 0 * rebuilt, "mean": mean.expand_as(rebuilt)}.items():
+        edits = {
+            site: lambda activation, part=part: torch.where(rows.special[..., None], activation, part)
+            for site, part in zip(route.targets, instead.split(32, -1), strict=True)
+        }
+        with model.edit(edits):
+            torch.testing.assert_close(batch.logits(name), model.logits(rows.tokens), msg=name)
+    assert torch.equal(batch.logits("clean"), model.logits(rows.tokens))
+    if len(route.inputs) == 1:
+        with splice(model, transcoder, place, untouched=rows.special):
+            torch.testing.assert_close(batch.logits("spliced"), model.logits(rows.tokens))
+    read = torch.cat([one.inputs for one in at_site(model, rows, place, 2, "reading")])
+    torch.testing.assert_close(read, inputs)

@@ -17,7 +17,9 @@ def measured(inputs: torch.Tensor, outputs: torch.Tensor, scored: torch.Tensor |
     for at in range(0, len(inputs), size):
         part = slice(at, at + size)
         tokens = scored[part].int()
-        metric.update(Batch(tokens, scored[part], inputs[part], inputs[part], outputs[part], ToyModel().logits))
+        metric.update(
+            Batch(tokens, scored[part], inputs[part], inputs[part], inputs[part], outputs[part], ToyModel().logits)
+        )
     return metric.estimates(seed=0)
 
 

@@ -10,7 +10,7 @@ from mechlab.metrics.sparsity import FeatureUse, Sparsity
 
 def batch(codes: torch.Tensor, scored: torch.Tensor) -> Batch:
     tokens = scored.int()
-    return Batch(tokens, scored, codes, codes, codes, ToyModel().logits)
+    return Batch(tokens, scored, codes, codes, codes, codes, ToyModel().logits)
 
 
 def random_codes(seed: int, n_rows: int, density: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:

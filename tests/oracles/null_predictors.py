@@ -4,7 +4,14 @@ import torch
 from torch import Tensor
 
 
-class IdentityDictionary:
+class Predictor:
+    """Has no skip: codes are all it goes by."""
+
+    def rebuild(self, x: Tensor, codes: Tensor) -> Tensor:
+        return self.decode(codes)
+
+
+class IdentityDictionary(Predictor):
     """Gives back what it gets."""
 
     def encode(self, x: Tensor) -> Tensor:
@@ -14,7 +21,7 @@ class IdentityDictionary:
         return codes
 
 
-class ConstantDictionary:
+class ConstantDictionary(Predictor):
     """Gives one vector whatever it gets; nothing is ever active."""
 
     def __init__(self, constant: Tensor) -> None:
@@ -27,7 +34,7 @@ class ConstantDictionary:
         return self.constant.to(codes).expand(*codes.shape[:-1], -1)
 
 
-class RandomDictionary:
+class RandomDictionary(Predictor):
     """Gives noise of the data's size, drawn without looking."""
 
     def __init__(self, scale: float = 1.0, seed: int = 0) -> None:
