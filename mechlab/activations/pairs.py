@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mechlab.activations.capture import RowSource
 from mechlab.activations.mixing import MixedBatches
-from mechlab.activations.stream import StreamConfig
+from mechlab.activations.stream import Sharing, StreamConfig
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Inputs, Targets
 from mechlab.corpora.rows import TokenRows
@@ -29,7 +29,14 @@ class PairStream:
         fingerprint: the hash of what determines the vectors, not of their order.
     """
 
-    def __init__(self, model: LanguageModel, rows: TokenRows, route: str | Route, config: StreamConfig) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        rows: TokenRows,
+        route: str | Route,
+        config: StreamConfig,
+        share: Sharing | None = None,
+    ) -> None:
         self.route = Route.of(route, model.spec)
         if not self.route.targets:
             raise UsageError("route has no target", value=str(self.route), remedy="Use ActivationStream.")
@@ -37,7 +44,7 @@ class PairStream:
         n_inputs = len(self.route.inputs)
         self.widths_in, self.widths_out = source.widths[:n_inputs], source.widths[n_inputs:]
         self.d_in, self.d_out = sum(self.widths_in), sum(self.widths_out)
-        self._mixed = MixedBatches(source, config.forward_rows, config)
+        self._mixed = MixedBatches(share(source) if share else source, config.forward_rows, config)
         self.config, self.fingerprint = config, source.fingerprint
 
     def __iter__(self) -> "PairStream":

@@ -1,14 +1,16 @@
 """The activations of a model over token rows, as shuffled batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import PositiveInt
 
 from mechlab.activations.capture import RowSource
-from mechlab.activations.mixing import MixConfig, MixedBatches
+from mechlab.activations.mixing import MixConfig, MixedBatches, Source
 from mechlab.corpora.rows import TokenRows
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.sites import Site
+
+Sharing = Callable[[Source], Source]
 
 
 class StreamConfig(MixConfig):
@@ -31,14 +33,21 @@ class ActivationStream(MixedBatches):
         rows: what it reads.
         site: where; the vectors of several sites stand side by side, each token's in one row.
         config: how they are computed and mixed.
+        share: makes of the source one that several processes read together; None where there is one process.
 
     Attributes:
         widths: of each site's part of a vector.
+        d_out: None: what is served is its own target.
     """
 
     def __init__(
-        self, model: LanguageModel, rows: TokenRows, site: str | Site | Sequence[Site], config: StreamConfig
+        self,
+        model: LanguageModel,
+        rows: TokenRows,
+        site: str | Site | Sequence[Site],
+        config: StreamConfig,
+        share: Sharing | None = None,
     ) -> None:
         source = RowSource(model, rows, site, skip_special=config.skip_special)
-        self.widths = source.widths
-        super().__init__(source, config.forward_rows, config)
+        self.widths, self.d_out = source.widths, None
+        super().__init__(share(source) if share else source, config.forward_rows, config)

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from mechlab.core.config import canonical_json
 from mechlab.core.errors import ArtifactError, UsageError
-from mechlab.store.checkpoints import Checkpoint, checkpoint_places, latest_checkpoint, prune, write_checkpoint
+from mechlab.store.checkpoints import (
+    Checkpoint,
+    checkpoint_places,
+    latest_checkpoint,
+    prune,
+    unfinished_place,
+    write_checkpoint,
+)
 from mechlab.store.checksums import record_file
 from mechlab.store.dictionary_folder import write_dictionary
 from mechlab.store.disk import explained, sync, write_bytes
@@ -21,6 +28,7 @@ from mechlab.store.lock import LOCK_NAME, FolderLock
 from mechlab.store.manifest import MANIFEST_NAME, Identity, Metric, RunManifest, read_manifest, write_manifest
 from mechlab.store.provenance import provenance_now, timestamp
 from mechlab.store.run import CHECKPOINTS_NAME, DICTIONARY_NAME, LOG_NAME, Run, finished_run
+from mechlab.store.shards import write_shard
 from mechlab.store.verification import stored_files
 
 SUFFIX = ".partial"
@@ -78,14 +86,23 @@ class RunWriter:
         path = self.folder / LOG_NAME
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def save_checkpoint(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Write a checkpoint and remember how long the log was; only the newest few are kept."""
+    def save_shard(self, step: int, index: int, n: int, tensors: Mapping[str, Tensor]) -> str:
+        """Write this process's part of the coming checkpoint and return its SHA-256."""
+        return write_shard(unfinished_place(self.folder / CHECKPOINTS_NAME, step), index, n, tensors)
+
+    def save_checkpoint(
+        self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any], shards: tuple[str, ...] = ()
+    ) -> None:
+        """Write a checkpoint and remember how long the log was; only the newest few are kept.
+
+        `shards` are the SHA-256 of the parts that all processes have saved, in their order.
+        """
         log = self.folder / LOG_NAME
         with explained(log):
             log.touch()
             sync(log)
             log_bytes = log.stat().st_size
-        checkpoint = Checkpoint(step, dict(tensors), dict(numbers), log_bytes)
+        checkpoint = Checkpoint(step, dict(tensors), dict(numbers), log_bytes, shards)
         write_checkpoint(self.folder / CHECKPOINTS_NAME, checkpoint, self.keep_checkpoints)
 
     def write_dictionary(self, cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

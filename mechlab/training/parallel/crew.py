@@ -1,5 +1,7 @@
 """The processes that train one dictionary together. This crew is one process, which shares nothing and asks nobody."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -7,20 +9,44 @@ from torch import Tensor
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
 from mechlab.dictionaries.peers import ALONE, Alone
 from mechlab.training.config import TrainConfig
+from mechlab.training.state import TrainingState
 
 
 class Crew:
     """What the training loop asks of its crew; every answer is this process's own.
 
     Attributes:
+        way: what is shared, as kinds name it; nothing in a crew of one.
+        rank: this process's number.
+        n: how many processes there are.
         n_row_shares: into how many parts a batch is dealt.
-        is_writer: whether this process prints and writes for all.
         peers: what the dictionary's loss asks of the others.
     """
 
+    way: ClassVar[str] = ""
+    rank: int = 0
+    n: int = 1
     n_row_shares: int = 1
-    is_writer: bool = True
     peers: Alone = ALONE
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process prints and writes for all."""
+        return self.rank == 0
+
+    @property
+    def saves(self) -> bool:
+        """Whether this process has part in writing checkpoints."""
+        return self.is_writer
+
+    @classmethod
+    def can_train(cls, kind: type[Dictionary]) -> bool:
+        """Return whether a kind can be trained by several processes in this way.
+
+        A kind has to say so itself: one that looks over the batch or the features otherwise than the kind it extends
+        does not inherit what that can do.
+        """
+        return cls.way == "" or cls.way in vars(kind).get("parallel", Dictionary.parallel)
 
     def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
         """Raise UsageError where the crew cannot train this."""
@@ -29,9 +55,28 @@ class Crew:
         """Return what this process trains of a dictionary."""
         return dictionary
 
+    def part_of_state(self, state: TrainingState, dictionary: Dictionary) -> TrainingState:
+        """Return what this process needs of a stored state to go on with what it trains."""
+        return state
+
+    def own_tensors(self, state: TrainingState, dictionary: Dictionary) -> set[str]:
+        """Return the names of a state's tensors of which each process has a part of its own."""
+        return set()
+
     def joined(self, dictionary: Dictionary) -> Dictionary:
         """Return the whole dictionary from what this process trained."""
         return dictionary
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return every process's tensor; all have the same shape."""
+        return [tensor]
+
+    def first(self, number: int) -> int:
+        """Return the first process's number."""
+        return number
+
+    def leave(self) -> None:
+        """Part from the others; each goes on, or ends, by itself."""
 
     def share(self, rows: Float[Tensor, "batch width"]) -> Float[Tensor, "share width"]:
         """Return this process's part of a batch."""

@@ -20,10 +20,11 @@ from mechlab.dictionaries.peers import Alone, Chooser
 from mechlab.dictionaries.sparse import Kept
 from mechlab.training.config import TrainConfig
 from mechlab.training.parallel.choice import best_of_rows_here, largest_here
-from mechlab.training.parallel.crew import Crew
 from mechlab.training.parallel.group import Group
 from mechlab.training.parallel.rows import dense_gradient, smallest_of_all
-from mechlab.training.parallel.shards import part_of, whole_of
+from mechlab.training.parallel.several import Several
+from mechlab.training.parallel.shards import divided, part_of, state_of_part, whole_of
+from mechlab.training.state import TrainingState
 
 
 class Summed(torch.autograd.Function):
@@ -79,12 +80,14 @@ class FeaturePeers(Alone):
         return smallest_of_all(self._group, values)
 
 
-class FeatureCrew(Crew):
+class FeatureCrew(Several):
     """Each process works on its own features."""
 
+    way = "features"
+
     def __init__(self, group: Group) -> None:
-        self.group, self.peers = group, FeaturePeers(group)
-        self.is_writer = group.rank == 0
+        super().__init__(group)
+        self.peers = FeaturePeers(group)
 
     def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
         """Raise UsageError where the features cannot be dealt out evenly."""
@@ -95,6 +98,19 @@ class FeatureCrew(Crew):
     def part(self, dictionary: Dictionary) -> Dictionary:
         """Return this process's features of a dictionary, as one of its own."""
         return part_of(dictionary, self.group.rank, self.group.n)
+
+    @property
+    def saves(self) -> bool:
+        """Whether this process has part in writing checkpoints: each writes its own features."""
+        return True
+
+    def part_of_state(self, state: TrainingState, dictionary: Dictionary) -> TrainingState:
+        """Return the state of this process's features."""
+        return state_of_part(state, dictionary.undivided, dictionary.config.d_sae, self.rank)
+
+    def own_tensors(self, state: TrainingState, dictionary: Dictionary) -> set[str]:
+        """Return the names of the tensors that have an axis of features."""
+        return divided(state, dictionary.undivided)
 
     def joined(self, dictionary: Dictionary) -> Dictionary:
         """Return the whole dictionary."""

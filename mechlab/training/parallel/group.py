@@ -71,6 +71,10 @@ class Group:
         padded[: len(values)] = values
         return [own[:length] for own, length in zip(self.gather(padded), lengths, strict=True)]
 
+    def leave(self) -> None:
+        """Take this process out of the group; nothing can be sent afterwards."""
+        dist.destroy_process_group()
+
     def wait(self) -> None:
         """Return once all processes have come here."""
         self.total(0)

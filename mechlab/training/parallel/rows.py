@@ -18,8 +18,8 @@ from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
 from mechlab.dictionaries.peers import Alone, Chooser
 from mechlab.training.config import TrainConfig
 from mechlab.training.parallel.choice import largest_here
-from mechlab.training.parallel.crew import Crew
 from mechlab.training.parallel.group import Group
+from mechlab.training.parallel.several import Several
 
 
 class RowPeers(Alone):
@@ -38,12 +38,14 @@ class RowPeers(Alone):
         return smallest_of_all(self._group, values)
 
 
-class RowCrew(Crew):
+class RowCrew(Several):
     """Each process works on its own rows of the batch."""
 
+    way = "rows"
+
     def __init__(self, group: Group) -> None:
-        self.group, self.peers = group, RowPeers(group)
-        self.n_row_shares, self.is_writer = group.n, group.rank == 0
+        super().__init__(group)
+        self.peers, self.n_row_shares = RowPeers(group), group.n
 
     def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
         """Raise UsageError where the batch cannot be dealt out evenly."""
