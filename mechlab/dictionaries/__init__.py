@@ -6,6 +6,7 @@ KINDS = Registry(
     "dictionary kind",
     {
         "relu": "mechlab.dictionaries.relu:ReluDictionary",
+        "gated": "mechlab.dictionaries.gated:GatedDictionary",
         "topk": "mechlab.dictionaries.topk:TopKDictionary",
         "batchtopk": "mechlab.dictionaries.batchtopk:BatchTopKDictionary",
         "jumprelu": "mechlab.dictionaries.jumprelu:JumpReluDictionary",

@@ -7,6 +7,8 @@ import torch
 from sae_lens import (
     BatchTopKTrainingSAE,
     BatchTopKTrainingSAEConfig,
+    GatedTrainingSAE,
+    GatedTrainingSAEConfig,
     JumpReLUTrainingSAE,
     JumpReLUTrainingSAEConfig,
     MatryoshkaBatchTopKTrainingSAE,
@@ -30,12 +32,15 @@ from mechlab.training.state import TrainingState, unprefixed
 D_IN, D_SAE, BATCH, N_STEPS = 24, 160, 256, 12
 THEIRS = {
     "relu": (StandardTrainingSAE, StandardTrainingSAEConfig),
+    "gated": (GatedTrainingSAE, GatedTrainingSAEConfig),
     "topk": (TopKTrainingSAE, TopKTrainingSAEConfig),
     "batchtopk": (BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig),
     "jumprelu": (JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig),
     "matryoshka": (MatryoshkaBatchTopKTrainingSAE, MatryoshkaBatchTopKTrainingSAEConfig),
 }
 THEIR_NAMES = {"widths": "matryoshka_widths", "aux_loss_per_level": "use_matryoshka_aux_loss"}
+THEIR_TENSORS = {"gated": {"b_enc": "b_gate"}}
+MAGNITUDES = ("r_mag", "b_mag")
 NESTED = {"k": 4.5, "widths": [10, 40, D_SAE]}
 JUMP = {"jumprelu_init_threshold": 0.3, "jumprelu_bandwidth": 0.4, "l0_coefficient": 0.05}
 CASES = [
@@ -53,6 +58,8 @@ CASES = [
     ("jumprelu", {**JUMP, "jumprelu_sparsity_loss_mode": "tanh", "jumprelu_ste_to_input": True}, 1000),
     ("jumprelu", {**JUMP, "jumprelu_init_threshold": 2.0, "pre_act_loss_coefficient": 0.01}, 1),
     ("jumprelu", {**JUMP, "jumprelu_sparsity_loss_mode": "quadratic", "target_l0": 10.0, "l0_warm_up_steps": 4}, 1000),
+    ("gated", {"l1_coefficient": 0.3, "l1_warm_up_steps": 5}, 1000),
+    ("gated", {"l1_coefficient": 2.0, "apply_b_dec_to_input": False}, 1000),
     ("matryoshka", NESTED, 1000),
     ("matryoshka", NESTED, 1),
     ("matryoshka", {**NESTED, "aux_loss_per_level": True, "aux_loss_coefficient": 0.5}, 1),
@@ -91,6 +98,9 @@ def start_of(kind: str, options: dict[str, object]) -> Dictionary:
         dictionary.W_dec.mul_(torch.rand(D_SAE, 1, generator=draw) * 8 + 2)  # far from unit norm, unequal
         dictionary.b_enc.copy_(torch.randn(D_SAE, generator=draw) * 0.1)
         dictionary.b_dec.copy_(torch.randn(D_IN, generator=draw) * 0.1)
+        for name, parameter in dictionary.named_parameters():
+            if name in MAGNITUDES:
+                parameter.copy_(torch.randn(D_SAE, generator=draw) * 0.1)
     return dictionary
 
 
@@ -108,16 +118,23 @@ def theirs_after(kind: str, options: dict[str, object], start: dict[str, Tensor]
     sae_class, config_class = THEIRS[kind]
     named = {THEIR_NAMES.get(name, name): value for name, value in options.items()}
     sae = sae_class(config_class(d_in=D_IN, d_sae=D_SAE, **named))
-    state = {"W_enc": start["encoder"].T.contiguous(), **{n: v.clone() for n, v in start.items() if n != "encoder"}}
-    sae.load_state_dict(state)
+    sae.load_state_dict(
+        {name: value.clone(memory_format=torch.contiguous_format) for name, value in renamed(kind, start).items()}
+    )
     config = SAETrainerConfig(
         total_training_samples=N_STEPS * BATCH, train_batch_size_samples=BATCH, lr=2e-3, lr_end=2e-4,
         lr_warm_up_steps=3, lr_decay_steps=4, dead_feature_window=window, logger=LoggingConfig(log_to_wandb=False),
     )  # fmt: skip
     trainer = SAETrainer(config, sae, each_of(batches()))
     trainer.fit()
-    result = dict(sae.state_dict())
-    return {"encoder": result.pop("W_enc").T, **result}
+    return sae.state_dict()
+
+
+def renamed(kind: str, ours: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return our parameters under SAELens's names and in its layout."""
+    names = THEIR_TENSORS.get(kind, {})
+    theirs = {names.get(name, name): value for name, value in ours.items() if name != "encoder"}
+    return {"W_enc": ours["encoder"].T, **theirs}
 
 
 def each_of(rows: Tensor) -> Iterator[Tensor]:
@@ -127,9 +144,10 @@ def each_of(rows: Tensor) -> Iterator[Tensor]:
 @pytest.mark.parametrize(("kind", "options", "window"), CASES)
 def test_twelve_steps_change_the_parameters_as_saelens_does(kind: str, options: dict[str, object], window: int) -> None:
     dictionary = start_of(kind, options)
-    start = {name: value.clone() for name, value in dictionary.state_dict().items()}
-    theirs = theirs_after(kind, options, start, window)
-    ours = ours_after(dictionary, window)
+    raw = {name: value.clone() for name, value in dictionary.state_dict().items()}
+    start = renamed(kind, raw)
+    theirs = theirs_after(kind, options, raw, window)
+    ours = renamed(kind, ours_after(dictionary, window))
     if "threshold" in theirs:  # SAELens projects before a step, we project after it
         theirs["threshold"] = theirs["threshold"].clamp(min=0.0)
     assert set(ours) == set(theirs)

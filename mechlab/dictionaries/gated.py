@@ -1,0 +1,100 @@
+"""Gated dictionary: one path decides which features are on, another how strongly, and both share their weights.
+
+1. One product gives the gate's pre-activations; the magnitudes' are those times `exp(r_mag)`, with a bias of their own.
+2. Codes are the magnitudes where the gate is open.
+3. The L1 penalty is on the gate alone, so that it does not shrink the magnitudes.
+4. The gate's positive parts reconstruct the target too; that error is how the gate learns when to open.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import NonNegativeFloat, NonNegativeInt
+from torch import Tensor
+
+from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
+from mechlab.dictionaries.gate import codes_and_gates, gated
+from mechlab.dictionaries.schedules import warmed_up
+
+
+class GatedConfig(DictionaryConfig):
+    """The penalty's weight, and over how many steps it grows linearly from zero."""
+
+    l1_coefficient: NonNegativeFloat = 1.0
+    l1_warm_up_steps: NonNegativeInt = 0
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained numbers, those of the magnitudes' path included."""
+        return super().n_parameters + 2 * self.d_sae
+
+
+class GatedDictionary(Dictionary[GatedConfig]):
+    """Codes are `relu(exp(r_mag) * pre + b_mag)` where the gate `pre + b_gate` is above zero; `b_enc` is the gate's.
+
+    Source: Rajamanoharan et al. 2024, "Improving Dictionary Learning with Gated Sparse Autoencoders", equations 6-8. As
+    in SAELens the penalty is weighted by decoder norms instead of holding them at one, and the gate's reconstruction
+    trains the decoder as well, which the paper holds still there.
+    """
+
+    kind = "gated"
+    Config = GatedConfig
+    dense_codes = 8
+    saelens_architectures = ("gated",)
+    parallel = frozenset({"rows", "features"})
+
+    def __init__(self, config: GatedConfig, seed: int = 0) -> None:
+        super().__init__(config, seed)
+        self.r_mag = torch.nn.Parameter(torch.zeros(config.d_sae))
+        self.b_mag = torch.nn.Parameter(torch.zeros(config.d_sae))
+
+    @property
+    def slope(self) -> Float[Tensor, "d_sae"]:
+        """What a magnitude gains per unit of its gate."""
+        return self.r_mag.exp()
+
+    @property
+    def offset(self) -> Float[Tensor, "d_sae"]:
+        """The magnitude at which a gate opens."""
+        return self.b_mag - self.b_enc * self.slope
+
+    def activate(self, pre: Codes) -> Codes:
+        """Return the magnitudes of open gates."""
+        return gated(pre, self.slope, self.offset)
+
+    def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
+        """Return squared error, the penalty on the gate, and the squared error of what the gate alone reconstructs."""
+        both, sums = codes_and_gates(self.pre_activations(inputs), self.slope, self.offset)
+        reconstruction, by_gate = self.peers.joined(both @ self.W_dec, self.b_dec).tensor_split(2)
+        l1 = self.peers.over_features(sums @ self.decoder_norms()) / inputs.shape[0]
+        parts = {
+            "mse": mean_squared_error(reconstruction, targets),
+            "l1": warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step) * l1,
+            "gate": mean_squared_error(by_gate, targets),
+        }
+        with torch.no_grad():
+            on = both[: inputs.shape[0]] > 0
+            return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
+
+    @torch.no_grad()
+    def fold_decoder_norms(self) -> None:
+        """Fold the norms into the encoder and both biases."""
+        self.b_mag.mul_(self.decoder_norms().clamp(min=1e-8))
+        super().fold_decoder_norms()
+
+    def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return a `gated` SAE, in which the gate's bias is `b_gate`."""
+        tensors = self.saelens_tensors()
+        own = {
+            "b_gate": tensors.pop("b_enc"),
+            "r_mag": self.r_mag.detach().clone(),
+            "b_mag": self.b_mag.detach().clone(),
+        }
+        return {"architecture": "gated"}, {**tensors, **own}
+
+    def load_saelens(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the parameters; the gate's bias is `b_gate` there."""
+        super().load_saelens({**tensors, "b_enc": tensors["b_gate"]})
