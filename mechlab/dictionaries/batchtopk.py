@@ -13,10 +13,12 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveFloat, field_validator
 from torch import Tensor
 
-from mechlab.core.shapes import Codes
+from mechlab.core.shapes import Codes, Inputs
 from mechlab.dictionaries.dictionary import Losses
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
+from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.sparse import Kept
+from mechlab.dictionaries.tiles import Chosen, largest_of_batch
 
 SAMPLE_STRIDE = 61
 
@@ -63,6 +65,12 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
         """Return the `k * batch` largest positive codes of the batch."""
         batch, d_sae = contributions.shape
         return Kept.flat(self.peers.best_of_batch(contributions, self.config.k, largest), batch, d_sae)
+
+    def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
+        """Return the `k * batch` largest positive codes, found tile by tile where the whole batch is here."""
+        if self.peers is not ALONE:
+            return super().choose(inputs, centred)
+        return largest_of_batch(self.tiles(centred), int(self.config.k * len(inputs)))
 
     @torch.no_grad()
     def after_step(self, losses: Losses) -> None:

@@ -1,10 +1,29 @@
-"""The encoder's linear map, whose bias gradients cost a matrix-vector product instead of a matrix product."""
+"""The linear maps of encoder and decoder, with gradients that cost no more than they must.
 
+1. The gradients of the encoder's bias and centre are a sum and a matrix-vector product, never a matrix product.
+2. Where a batch is taken a few rows at a time, weight gradients add up in place instead of being made anew each time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+IN_PLACE = ContextVar("weight gradients add up in place", default=False)
+
+
+@contextmanager
+def gradients_in_place() -> Iterator[None]:
+    """Let `backward` inside the context add the weights' gradients straight to those that are there."""
+    token = IN_PLACE.set(True)
+    try:
+        yield
+    finally:
+        IN_PLACE.reset(token)
 
 
 class CentredLinear(torch.autograd.Function):
@@ -15,7 +34,8 @@ class CentredLinear(torch.autograd.Function):
         """Return the pre-activations, keeping the centred input for the backward pass."""
         centred = x if centre is None else x - centre
         ctx.save_for_backward(centred, weight)
-        return torch.addmm(bias, centred, weight.T)
+        ctx.in_place = IN_PLACE.get()
+        return torch.mm(centred, weight.T).add_(bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
@@ -24,8 +44,25 @@ class CentredLinear(torch.autograd.Function):
         wants_x, wants_weight, _, wants_centre = ctx.needs_input_grad
         grad_bias = grad.sum(0)
         grad_x = grad @ weight if wants_x else None
-        grad_weight = grad.T @ centred if wants_weight else None
+        grad_weight = _weight_gradient(weight, grad, centred, in_place=ctx.in_place) if wants_weight else None
         return grad_x, grad_weight, grad_bias, -(grad_bias @ weight) if wants_centre else None
+
+
+class Summed(torch.autograd.Function):
+    """`codes @ weight`: the sum of the rows of `weight`, weighted by the codes."""
+
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, weight: Tensor) -> Tensor:
+        """Return the sums."""
+        ctx.save_for_backward(codes, weight)
+        ctx.in_place = IN_PLACE.get()
+        return torch.mm(codes, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Return the gradients of codes and weight."""
+        codes, weight = ctx.saved_tensors
+        return grad @ weight.T, _weight_gradient(weight, codes, grad, in_place=ctx.in_place)
 
 
 def centred_linear(
@@ -36,3 +73,16 @@ def centred_linear(
 ) -> Float[Tensor, "batch d_sae"]:
     """Return `(x - centre) @ weight.T + bias`, differentiable in all four."""
     return CentredLinear.apply(x, weight, bias, centre)  # type: ignore[return-value]
+
+
+def summed(codes: Float[Tensor, "batch d_sae"], weight: Float[Tensor, "d_sae d_out"]) -> Float[Tensor, "batch d_out"]:
+    """Return `codes @ weight`, differentiable in both."""
+    return Summed.apply(codes, weight)  # type: ignore[return-value]
+
+
+def _weight_gradient(weight: Tensor, left: Tensor, right: Tensor, *, in_place: bool) -> Tensor | None:
+    """Return `left.T @ right`, or None where it was added to the gradient that is there."""
+    if in_place and weight.is_leaf and weight.grad is not None:
+        weight.grad.addmm_(left.T, right)
+        return None
+    return left.T @ right

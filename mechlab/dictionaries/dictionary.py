@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -80,10 +81,13 @@ ConfigT = TypeVar("ConfigT", bound=DictionaryConfig)
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a loss may know of the training so far: the step's number and the features that are dead by now."""
+    """What a loss may know beside its batch: the step's number, the features that are dead by now, and whether so few
+    codes are on that it should touch no others.
+    """
 
     step: int
     dead: Bool[Tensor, "d_sae"]
+    few_fire: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,13 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     saelens_architectures: ClassVar[tuple[str, ...]]
     dense_codes: ClassVar[int]
     """How many `[batch, d_sae]` arrays of numbers a training step holds at once."""
+    row_wise: ClassVar[bool] = False
+    """Whether the loss is a mean over rows, so that a batch may be taken a few rows at a time."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
     W_skip: torch.nn.Parameter | None
+    may_skip: ClassVar[bool] = True
+    """Whether an affine map from input to target may stand beside the codes."""
     parallel: ClassVar[frozenset[str]] = frozenset({"rows"})
     """What several processes may share in training: a batch's `rows`, the dictionary's `features`."""
     undivided: ClassVar[frozenset[str]] = frozenset({"b_dec", "W_skip"})
@@ -132,6 +140,7 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     def __init__(self, config: ConfigT, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self._norms: Tensor | None = None
         self.draw_parameters(torch_generator(seed, "dictionary"))
         skip = torch.nn.Parameter(torch.zeros(config.width_out, config.d_in)) if config.skip else None
         self.register_parameter("W_skip", skip)
@@ -200,6 +209,10 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
         """
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
+    def few_fire(self, inputs: Inputs) -> bool:
+        """Return whether so few codes are on that the loss should touch only those; judged by a few rows."""
+        return False
+
     def after_step(self, losses: Losses) -> None:
         """Update what is learned without a gradient, once the parameters have been updated."""
 
@@ -214,7 +227,23 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
 
     def decoder_norms(self) -> Float[Tensor, "d_sae"]:
         """Return the norm of each feature's direction."""
+        return self.norms_of_directions() if self._norms is None else self._norms
+
+    def norms_of_directions(self) -> Float[Tensor, "d_sae"]:
+        """Compute what `decoder_norms` returns."""
         return self.W_dec.norm(dim=-1)
+
+    @contextmanager
+    def norms_computed_once(self) -> Iterator[None]:
+        """Let a loss ask for the decoder's norms as often as it likes; their gradient follows when the context ends."""
+        norms = self.norms_of_directions()
+        self._norms = norms.detach().requires_grad_()
+        try:
+            yield
+            if self._norms.grad is not None:
+                norms.backward(self._norms.grad)
+        finally:
+            self._norms = None
 
     def decoder_blocks(self) -> list[torch.nn.Parameter]:
         """Return the parameters whose rows are the features' directions, in the order of the features."""

@@ -18,6 +18,7 @@ from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.revival import auxiliary_loss
 from mechlab.dictionaries.sparse import Kept, Read, decode_kept, encode_kept
+from mechlab.dictionaries.tiles import Chosen, Tiles
 
 
 class KeptConfig(DictionaryConfig):
@@ -54,16 +55,25 @@ class KeptDictionary(Dictionary[KeptConfigT]):
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the auxiliary loss of dead features."""
         with torch.no_grad():
-            contributions = self.contributions(self.pre_activations(inputs))
-            kept = self.keep(contributions)
-            compared = kept.gather(contributions)
-            del contributions
             centred = inputs if self.centre is None else inputs - self.centre
+            chosen = self.choose(inputs, centred)
+            kept, compared = chosen.kept, chosen.contributions
             read = Read(self._in_own_units(compared, kept), centred, kept)
         values = encode_kept(self.encoder, self.b_enc, self.centre, read).relu()
         parts, reconstruction = self.errors(values, kept, inputs, targets, context.dead)
         fired, l0 = kept.fired(values.detach())
         return Losses(parts, reconstruction, fired, l0, {"compared": compared})
+
+    def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
+        """Return the kept codes of a batch and what each would contribute."""
+        contributions = self.contributions(self.pre_activations(inputs))
+        kept = self.keep(contributions)
+        return Chosen(kept, kept.gather(contributions))
+
+    def tiles(self, centred: Inputs) -> Tiles:
+        """Return the contributions a few rows at a time."""
+        norms = self.decoder_norms() if self.config.rescale_acts_by_decoder_norm else None
+        return Tiles(centred, self.encoder, self.b_enc, norms)
 
     def errors(
         self, values: Float[Tensor, "n_kept"], kept: Kept, inputs: Inputs, targets: Targets, dead: Bool[Tensor, "d_sae"]

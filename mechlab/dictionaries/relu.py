@@ -7,8 +7,12 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.centred_linear import summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
+from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
+from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
+from mechlab.dictionaries.tiles import Tiles, above, is_sparse
 
 
 class ReluConfig(DictionaryConfig):
@@ -35,25 +39,42 @@ class ReluDictionary(Dictionary[ReluConfig]):
     Config = ReluConfig
     dense_codes = 4
     saelens_architectures = ("standard",)
+    row_wise = True
     parallel = frozenset({"rows", "features"})
 
     def activate(self, pre: Codes) -> Codes:
         """Return the positive part."""
         return pre.relu()
 
+    @torch.no_grad()
+    def few_fire(self, inputs: Inputs) -> bool:
+        """Return whether the codes of a few rows are so few that the loss should touch only those."""
+        return self.peers is ALONE and is_sparse(self._tiles(inputs))
+
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the L1 penalty."""
-        codes = self.pre_activations(inputs).relu()
-        reconstruction = self.peers.joined(codes @ self.W_dec, self.b_dec)
-        # Codes are not negative, so the penalty needs only their sums over the batch.
-        sums = codes.sum(0)
-        l1 = sums @ self.decoder_norms() if self.config.l1_weighted_by_decoder_norm else sums.sum()
-        l1 = self.peers.over_features(l1) / inputs.shape[0]
+        if context.few_fire:
+            with torch.no_grad():
+                tiles = self._tiles(inputs)
+                chosen = above(tiles, 0.0)
+            read = Read(chosen.contributions, tiles.centred, chosen.kept)
+            codes = encode_kept(self.encoder, self.b_enc, self.centre, read)
+            reconstruction = decode_kept(codes, self.W_dec, chosen.kept) + self.b_dec
+            weights = self.decoder_norms()[chosen.kept.columns] if self.config.l1_weighted_by_decoder_norm else 1.0
+            l1, (fired, l0) = (codes * weights).sum(), chosen.kept.fired(codes.detach())
+        else:
+            codes = self.pre_activations(inputs).relu()
+            reconstruction = self.peers.joined(summed(codes, self.W_dec), self.b_dec)
+            # Codes are not negative, so the penalty needs only their sums over the batch.
+            sums = codes.sum(0)
+            l1 = sums @ self.decoder_norms() if self.config.l1_weighted_by_decoder_norm else sums.sum()
+            fired, l0 = sums.detach() > 0, (codes.detach() > 0).sum() / inputs.shape[0]
         coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
-        parts = {"mse": mean_squared_error(reconstruction, targets), "l1": coefficient * l1}
-        with torch.no_grad():
-            on = codes > 0
-            return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
+        penalty = coefficient * self.peers.over_features(l1) / inputs.shape[0]
+        return Losses({"mse": mean_squared_error(reconstruction, targets), "l1": penalty}, reconstruction, fired, l0)
+
+    def _tiles(self, inputs: Inputs) -> Tiles:
+        return Tiles(inputs if self.centre is None else inputs - self.centre, self.encoder, self.b_enc, None)
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return a `standard` SAE."""

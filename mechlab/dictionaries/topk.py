@@ -6,9 +6,11 @@ import torch
 from pydantic import PositiveInt, field_validator
 from torch import Tensor
 
-from mechlab.core.shapes import Codes
+from mechlab.core.shapes import Codes, Inputs
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
+from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.sparse import Kept
+from mechlab.dictionaries.tiles import Chosen, largest_of_rows
 
 
 class TopKConfig(KeptConfig):
@@ -44,6 +46,12 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
     def keep(self, contributions: Codes) -> Kept:
         """Return the k largest of each row."""
         return self.peers.best_of_row(contributions, self.config.k)
+
+    def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
+        """Return the k largest of each row, found tile by tile where all features are here."""
+        if self.peers is not ALONE:
+            return super().choose(inputs, centred)
+        return largest_of_rows(self.tiles(centred), self.config.k)
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return a `topk` SAE."""

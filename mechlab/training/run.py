@@ -11,6 +11,7 @@ from mechlab.dictionaries.peers import ALONE
 from mechlab.training.config import TrainConfig
 from mechlab.training.divergence import LossGuard
 from mechlab.training.first_batch import scales, start_b_dec
+from mechlab.training.gradients import differentiate
 from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.schedule import learning_rate
 from mechlab.training.source import Batch, DataSource
@@ -75,10 +76,9 @@ class TrainingRun:
         Raises:
             TrainingDiverged: the loss is not finite or has exploded; parameters are as before the step.
         """
-        losses = self.dictionary.loss(inputs, targets, StepContext(self.step, self.dead))
+        losses = differentiate(self.dictionary, inputs, targets, StepContext(self.step, self.dead))
         whole = self.crew.whole(losses)
         self.guard.check_loss(whole.total.item(), self)
-        losses.total.backward()
         self.crew.reduce_gradients(self.dictionary)
         if self.config.decoder == "unit":
             project_decoder_gradient(self.dictionary)

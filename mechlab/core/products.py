@@ -1,0 +1,51 @@
+"""Float32 matrix products by the fastest route that is exact on this CPU.
+
+1. PyTorch hands float32 products on a CPU to MKL, which takes twice as long as oneDNN where the processor is not
+   Intel's.
+2. It hands them to oneDNN only where they may be rounded to bfloat16. On a CPU without bfloat16 matrix units oneDNN
+   does not round; on one with them it does.
+3. So the first use multiplies a matrix both ways: the route through oneDNN is taken if it is as exact as float32 is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+
+EXACT = 3e-6
+ALLOW_ONEDNN = "bf16"
+
+
+@cache
+def route() -> str:
+    """Return what multiplies float32 matrices inside `exact_products`: `oneDNN` or `default`."""
+    if not torch.backends.mkldnn.is_available():
+        return "default"
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(64, 512, generator=generator), torch.randn(512, 256, generator=generator)
+    with _onednn_allowed():
+        product = left @ right
+    exact = left.double() @ right.double()
+    return "oneDNN" if float((product - exact).abs().max() / exact.abs().max()) < EXACT else "default"
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Send this thread's float32 products on the CPU through the route of the self-test; CUDA is left as it is."""
+    if route() == "default":
+        yield
+    else:
+        with _onednn_allowed():
+            yield
+
+
+@contextmanager
+def _onednn_allowed() -> Iterator[None]:
+    settings = torch.backends.mkldnn.matmul
+    before = settings.fp32_precision
+    settings.fp32_precision = ALLOW_ONEDNN
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
