@@ -141,6 +141,7 @@ def main(folder: Path, names: Sequence[str]) -> None:
         if group.rank == 0:
             save_file(tensors, folder / f"{case.name}.safetensors")
             (folder / f"{case.name}.json").write_text(json.dumps(lines))
+    group.leave()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from torch import Tensor
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
-from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
 from mechlab.dictionaries.tiles import Tiles, above, is_sparse
@@ -49,7 +48,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
     @torch.no_grad()
     def few_fire(self, inputs: Inputs) -> bool:
         """Return whether the codes of a few rows are so few that the loss should touch only those."""
-        return self.peers is ALONE and is_sparse(self._tiles(inputs))
+        return self.peers.has_all_features and is_sparse(self._tiles(inputs))
 
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the L1 penalty."""

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
-from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.sparse import Kept
 from mechlab.dictionaries.tiles import Chosen, largest_of_rows
 
@@ -49,7 +48,7 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
 
     def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
         """Return the k largest of each row, found tile by tile where all features are here."""
-        if self.peers is not ALONE:
+        if not self.peers.has_all_features:
             return super().choose(inputs, centred)
         return largest_of_rows(self.tiles(centred), self.config.k)
 

@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
 
 from mechlab.core.errors import MechlabError, UsageError
 from mechlab.core.processes import Place, this_place
@@ -70,6 +72,12 @@ class Group:
         padded = values.new_zeros(max(lengths))
         padded[: len(values)] = values
         return [own[:length] for own, length in zip(self.gather(padded), lengths, strict=True)]
+
+    def joined(self, stretch: Shaped[Tensor, "n *any"]) -> Shaped[Tensor, "n_in_all *any"]:
+        """Return everyone's stretches of a tensor's first axis put together, on the CPU."""
+        sharded = DTensor.from_local(stretch.detach().cpu(), init_device_mesh("cpu", (self.n,)), [Shard(0)])
+        with _while_all_live():
+            return sharded.full_tensor()
 
     def leave(self) -> None:
         """Take this process out of the group; nothing can be sent afterwards."""

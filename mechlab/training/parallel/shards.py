@@ -1,10 +1,5 @@
 """A dictionary and a training state in equal stretches of features, one for each process, and joined again."""
 
-import torch
-from torch import Tensor
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.tensor import DTensor, Shard
-
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.parallel.group import Group
 from mechlab.training.state import TrainingState
@@ -28,10 +23,9 @@ def part_of(dictionary: Dictionary, rank: int, n: int) -> Dictionary:
 
 def whole_of(part: Dictionary, group: Group) -> Dictionary:
     """Return the dictionary whose stretches the processes hold, on the CPU; every process calls this."""
-    mesh = init_device_mesh("cpu", (group.n,))
     whole = type(part)(part.config.model_copy(update={"d_sae": part.config.d_sae * group.n}))
     whole.load_state_dict(
-        {name: value if name in part.undivided else _joined(value, mesh) for name, value in part.state_dict().items()}
+        {name: value if name in part.undivided else group.joined(value) for name, value in part.state_dict().items()}
     )
     return whole
 
@@ -54,8 +48,3 @@ def state_of_part(state: TrainingState, undivided: frozenset[str], size: int, ra
         for name, tensor in state.tensors.items()
     }
     return TrainingState(tensors, state.numbers)
-
-
-def _joined(local: Tensor, mesh: DeviceMesh) -> Tensor:
-    with torch.no_grad():
-        return DTensor.from_local(local.detach().cpu(), mesh, [Shard(0)]).full_tensor()
