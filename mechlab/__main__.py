@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import typer
 
 from mechlab.core.errors import MechlabError, UsageError
+from mechlab.core.processes import this_place
 from mechlab.core.registry import Registry
 from mechlab.verbs import VERBS
 from mechlab.verbs.options import command, merge, visible_fields
@@ -104,18 +105,36 @@ def _report(verb: Verb, config: Any, *, as_json: bool, quiet: bool) -> None:
     from mechlab.core.progress import SILENT
     from mechlab.views import terminal
 
+    place = this_place()
+    if place.n > 1 and not verb.in_several:
+        raise UsageError("this works in one process only", value=place.n, remedy="Start it without torchrun.")
     try:
-        outcome: Outcome = verb.run(config, SILENT if quiet else terminal.RichProgress())
+        outcome: Outcome = verb.run(config, SILENT if quiet or not place.is_first else terminal.RichProgress())
     except KeyboardInterrupt:
         goes_on = "the same command with --resume goes on from the last checkpoint"
         _leave(f"stopped; {goes_on if 'resume' in type(config).model_fields else 'no run was written'}", 1)
-    terminal.print_outcome(outcome.tables, outcome.lines, outcome.data if as_json else None)
+    if place.is_first:
+        terminal.print_outcome(outcome.tables, outcome.lines, outcome.data if as_json else None)
     raise SystemExit(outcome.exit_code)
 
 
 def _leave(line: str, code: int) -> NoReturn:
-    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    if alone or _speaks_for_all():
+        print(" ".join(line.split()), file=sys.stderr)  # noqa: T201
+    if not alone:
+        sys.stderr.flush()
+        os._exit(code)  # at once: what waits for the others would wait for ever
     raise SystemExit(code)
+
+
+def _speaks_for_all() -> bool:
+    """Return whether it is for this one of several processes to say what went wrong."""
+    if "torch.distributed" not in sys.modules:
+        return os.environ.get("RANK", "0") == "0"
+    from mechlab.training.parallel.group import is_first_to_fail
+
+    return is_first_to_fail()
 
 
 if __name__ == "__main__":

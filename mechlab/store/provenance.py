@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mechlab.core.processes import this_place
 from mechlab.store.manifest import Provenance
 
 PACKAGES = ("mechlab", "torch", "transformers", "tokenizers", "datasets", "safetensors", "numpy")
@@ -61,6 +62,8 @@ def hardware() -> dict[str, str | int]:
     }
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         found["memory_bytes"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if (n_processes := this_place().n) > 1:
+        found["n_processes"] = n_processes
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         found["accelerator"] = torch.cuda.get_device_name(0)

@@ -31,7 +31,7 @@ class Verb:
     """A command: its config, whose fields are its options, and the function that does it.
 
     With `kinds`, the command is followed by a kind (`train topk`): the fields of the kind's `Config` become options too
-    and are handed over under `kind_key`.
+    and are handed over under `kind_key`. One that works `in_several` processes may be started by torchrun.
     """
 
     config: type[Config]
@@ -39,6 +39,7 @@ class Verb:
     kinds: Registry | None = None
     kind_key: str = ""
     kind_keys_set_by_verb: frozenset[str] = frozenset()
+    in_several: bool = False
 
     @property
     def help(self) -> str:

@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
+from mechlab.dictionaries.dictionary import Dictionary, Losses
 from mechlab.dictionaries.peers import ALONE, Alone
-from mechlab.training.config import TrainConfig
 from mechlab.training.state import TrainingState
 
 
@@ -48,8 +47,8 @@ class Crew:
         """
         return cls.way == "" or cls.way in vars(kind).get("parallel", Dictionary.parallel)
 
-    def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
-        """Raise UsageError where the crew cannot train this."""
+    def refuse(self, d_sae: int, batch_size: int) -> None:
+        """Raise UsageError where features or batches of this size cannot be dealt out evenly."""
 
     def part(self, dictionary: Dictionary) -> Dictionary:
         """Return what this process trains of a dictionary."""

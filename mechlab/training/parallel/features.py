@@ -15,10 +15,9 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Codes
-from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
+from mechlab.dictionaries.dictionary import Dictionary, Losses
 from mechlab.dictionaries.peers import Alone, Chooser
 from mechlab.dictionaries.sparse import Kept
-from mechlab.training.config import TrainConfig
 from mechlab.training.parallel.choice import best_of_rows_here, largest_here
 from mechlab.training.parallel.group import Group
 from mechlab.training.parallel.rows import dense_gradient, smallest_of_all
@@ -89,11 +88,11 @@ class FeatureCrew(Several):
         super().__init__(group)
         self.peers = FeaturePeers(group)
 
-    def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
+    def refuse(self, d_sae: int, batch_size: int) -> None:
         """Raise UsageError where the features cannot be dealt out evenly."""
-        if dictionary.d_sae % self.group.n:
-            what = f"features do not divide among {self.group.n} processes"
-            raise UsageError(what, value=dictionary.d_sae, remedy=f"Give --features that {self.group.n} divides.")
+        if d_sae % self.n:
+            remedy = f"Give a number of --features that {self.n} divides."
+            raise UsageError(f"features do not divide among {self.n} processes", value=d_sae, remedy=remedy)
 
     def part(self, dictionary: Dictionary) -> Dictionary:
         """Return this process's features of a dictionary, as one of its own."""

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Codes
-from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses
+from mechlab.dictionaries.dictionary import Dictionary, Losses
 from mechlab.dictionaries.peers import Alone, Chooser
-from mechlab.training.config import TrainConfig
 from mechlab.training.parallel.choice import largest_here
 from mechlab.training.parallel.group import Group
 from mechlab.training.parallel.several import Several
@@ -47,19 +46,17 @@ class RowCrew(Several):
         super().__init__(group)
         self.peers, self.n_row_shares = RowPeers(group), group.n
 
-    def refuse(self, kind: type[Dictionary], dictionary: DictionaryConfig, config: TrainConfig) -> None:
+    def refuse(self, d_sae: int, batch_size: int) -> None:
         """Raise UsageError where the batch cannot be dealt out evenly."""
-        if config.batch_size % self.group.n:
-            remedy = f"Give a --batch-size that {self.group.n} divides."
-            what = f"batch does not divide among {self.group.n} processes"
-            raise UsageError(what, value=config.batch_size, remedy=remedy)
+        if batch_size % self.n:
+            remedy = f"Give a --batch-size that {self.n} divides."
+            raise UsageError(f"batch does not divide among {self.n} processes", value=batch_size, remedy=remedy)
 
     def share(self, rows: Float[Tensor, "batch width"]) -> Float[Tensor, "share width"]:
         """Return this process's stretch of the batch."""
-        if len(rows) % self.group.n:
-            raise UsageError(f"batch does not divide among {self.group.n} processes", value=len(rows))
-        size = len(rows) // self.group.n
-        return rows[self.group.rank * size : (self.group.rank + 1) * size]
+        self.refuse(0, len(rows))
+        size = len(rows) // self.n
+        return rows[self.rank * size : (self.rank + 1) * size]
 
     def whole(self, losses: Losses) -> Losses:
         """Return the batch's losses: means over everybody's rows, and what fired anywhere."""

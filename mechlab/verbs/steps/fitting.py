@@ -11,11 +11,12 @@ from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig
 from mechlab.dictionaries.saelens_format import to_saelens
-from mechlab.store.writer import RunWriter
 from mechlab.training.config import TrainConfig
 from mechlab.training.loop import Watcher, fit
+from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.state import TrainingState
 from mechlab.verbs.steps.opening import Subject
+from mechlab.verbs.steps.together import Keeper, resumption, saver, sharing
 
 if TYPE_CHECKING:
     from mechlab.verbs.train import Config
@@ -57,7 +58,7 @@ def usual_lr(features: int) -> float:
     return 1e-3 * math.sqrt(2048 / features)
 
 
-def new_stream(config: "Config", subject: Subject, rows: TokenRows) -> ActivationStream:
+def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew = ONE) -> ActivationStream:
     """Return the shuffled activations a dictionary is trained on."""
     training = training_config(config)
     mix = StreamConfig(
@@ -66,25 +67,25 @@ def new_stream(config: "Config", subject: Subject, rows: TokenRows) -> Activatio
         n_batches=training.n_steps,
         seed=config.seed,
     )
-    return ActivationStream(subject.model, rows, subject.site, mix)
+    return ActivationStream(subject.model, rows, subject.site, mix, sharing(crew))
 
 
 def fit_in_run(
-    config: "Config", subject: Subject, rows: TokenRows, writer: RunWriter, progress: Progress
+    config: "Config", subject: Subject, rows: TokenRows, writer: Keeper, progress: Progress, crew: Crew = ONE
 ) -> Dictionary:
     """Return the trained dictionary, after writing it, its log and its checkpoints into the run."""
-    stream = new_stream(config, subject, rows)
-    dictionary = KINDS[config.kind](dictionary_config(config, stream.d_in), seed=config.seed).to(subject.model.device)
-
-    def save(step: int, state: TrainingState) -> None:
-        writer.save_checkpoint(step, state.tensors, state.numbers)
-
+    stream = new_stream(config, subject, rows, crew)
+    whole = KINDS[config.kind](dictionary_config(config, stream.d_in), seed=config.seed)
+    dictionary = crew.part(whole).to(subject.model.device)
     found = writer.resumed_from
-    resume = None if found is None else TrainingState(found.tensors, found.numbers)
+    resume = None
     if found is not None:
-        progress.note(f"resuming after step {found.step}")
-    fit(dictionary, stream, training_config(config), Watcher(progress, writer.log, save), resume)
-    dictionary.eval()
+        progress.note(resumption(found, crew))
+        resume = crew.part_of_state(TrainingState(found.tensors, found.numbers), dictionary)
+    watcher = Watcher(progress, writer.log, saver(writer, crew, dictionary))
+    fit(dictionary, stream, training_config(config), watcher, resume, crew)
+    dictionary = crew.joined(dictionary).to(subject.model.device).eval()
+    crew.leave()
     writer.write_dictionary(*to_saelens(dictionary, saelens_metadata(subject)))
     return dictionary
 

@@ -9,22 +9,26 @@
 
 from pathlib import Path
 
-from mechlab.core.progress import Progress
+from mechlab.core.progress import SILENT, Progress
 from mechlab.store.manifest import Identity
 from mechlab.store.run import REPORT_NAME, Run, finished_run, open_run
 from mechlab.store.writer import RunWriter
+from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.verbs.steps.fitting import dictionary_config, fit_in_run, training_config
 from mechlab.verbs.steps.judging import judge
 from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, training_rows
 from mechlab.verbs.steps.reporting import RunCard, report_page
 from mechlab.verbs.steps.steering import SAMPLES_NAME, samples_text, steered_samples
+from mechlab.verbs.steps.together import helper_of, tell_finished, tell_start
 from mechlab.verbs.train_options import TrainOptions
 
-NOT_OF_THE_RESULT = {"out", "device", "threads", "dry_run", "resume", "kind", "dictionary", "training"}
+NOT_OF_THE_RESULT = {"out", "device", "threads", "dry_run", "resume", "kind", "dictionary", "training", "parallel"}
 
 
-def train_run(options: TrainOptions, progress: Progress) -> Run:
+def train_run(options: TrainOptions, progress: Progress, crew: Crew = ONE) -> Run:
     """Return the finished run; made now, or found where it was made before.
+
+    Several processes train together: this is the first of a crew, the others call `help_train`.
 
     Raises:
         UsageError: an option does not fit, or the output folder is taken.
@@ -35,11 +39,13 @@ def train_run(options: TrainOptions, progress: Progress) -> Run:
     out = options.out or _default_out(options, identity)
     done = finished_run(out, identity)
     if done is not None:
+        tell_finished(crew)
         progress.note(f"this run is already there: {out}")
         return done
     with RunWriter(out, identity, resume=options.resume) as writer:
+        tell_start(crew, writer.resumed_from)
         held_out, rows = held_out_rows(subject, progress), training_rows(subject, progress)
-        dictionary = fit_in_run(options, subject, rows, writer, progress)
+        dictionary = fit_in_run(options, subject, rows, writer, progress, crew)
         judgement = judge(subject, dictionary, held_out, progress)
         samples = steered_samples(subject, dictionary, judgement.portraits, held_out)
         card = RunCard(identity.run_id(), identity.kind, _facts(options, subject))
@@ -47,6 +53,14 @@ def train_run(options: TrainOptions, progress: Progress) -> Run:
         writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
         writer.finish(judgement.metrics)
     return open_run(out)
+
+
+def help_train(options: TrainOptions, crew: Crew) -> None:
+    """Train with the crew's first process, which writes the run."""
+    subject = open_subject(options)
+    helper = helper_of(crew, options.out or _default_out(options, identity_of(options, subject)))
+    if helper is not None:
+        fit_in_run(options, subject, training_rows(subject, SILENT), helper, SILENT, crew)
 
 
 def identity_of(options: TrainOptions, subject: Subject) -> Identity:
