@@ -11,5 +11,11 @@ KINDS = Registry(
         "batchtopk": "mechlab.dictionaries.batchtopk:BatchTopKDictionary",
         "jumprelu": "mechlab.dictionaries.jumprelu:JumpReluDictionary",
         "matryoshka": "mechlab.dictionaries.matryoshka:MatryoshkaDictionary",
+        "crosscoder": "mechlab.dictionaries.crosscoder:CrosscoderDictionary",
+        "topk_crosscoder": "mechlab.dictionaries.crosscoder:TopKCrosscoder",
+        "batchtopk_crosscoder": "mechlab.dictionaries.crosscoder:BatchTopKCrosscoder",
+        "crosslayer_transcoder": "mechlab.dictionaries.crosslayer_transcoder:CrosslayerTranscoder",
+        "topk_crosslayer_transcoder": "mechlab.dictionaries.crosslayer_transcoder:TopKCrosslayerTranscoder",
+        "batchtopk_crosslayer_transcoder": "mechlab.dictionaries.crosslayer_transcoder:BatchTopKCrosslayerTranscoder",
     },
 )

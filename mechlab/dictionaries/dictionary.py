@@ -129,8 +129,6 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
     W_skip: torch.nn.Parameter | None
-    may_skip: ClassVar[bool] = True
-    """Whether an affine map from input to target may stand beside the codes."""
     parallel: ClassVar[frozenset[str]] = frozenset({"rows"})
     """What several processes may share in training: a batch's `rows`, the dictionary's `features`."""
     undivided: ClassVar[frozenset[str]] = frozenset({"b_dec", "W_skip"})

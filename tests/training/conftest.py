@@ -44,7 +44,7 @@ def planted() -> Planted:
 def make_dictionary(kind: str, **options: Any) -> Dictionary:
     """Return a fresh small dictionary."""
     config = KINDS[kind].Config
-    few = {"k": 3} if "k" in config.model_fields else {}
+    few = {name: value for name, value in {"k": 3, "n_layers": 2}.items() if name in config.model_fields}
     return KINDS[kind](build(config, {"d_in": D_IN, "d_sae": D_SAE, **few, **options}))
 
 

@@ -36,7 +36,8 @@ print((peak() - before) * 1024)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_is_as_large_as_announced(kind: str, planted: Any) -> None:
-    few = {"k": 3} if "k" in KINDS[kind].Config.model_fields else {}
+    fields = KINDS[kind].Config.model_fields
+    few = {name: value for name, value in {"k": 3, "n_layers": 2}.items() if name in fields}
     config = build(KINDS[kind].Config, {"d_in": 20, "d_sae": 64, **few})
     train = TrainConfig(n_tokens=200, batch_size=100, checkpoint_every_steps=2)
     states: list[TrainingState] = []

@@ -13,15 +13,19 @@ from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
 from mechlab.training.loop import Watcher, fit
 from mechlab.training.source import TensorSource
-from mechlab.training.state import TrainingState
+from mechlab.training.state import TrainingState, unprefixed
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 BATCH, D_SAE = 100, 96
 Make = Callable[..., Dictionary]
 Quick = Callable[..., TrainConfig]
+L1: dict[str, object] = {"l1_coefficient": 0.8, "l1_warm_up_steps": 100}
+JUMP: dict[str, object] = {"l0_coefficient": 0.4, "l0_warm_up_steps": 100, "jumprelu_init_threshold": 0.1}
 OPTIONS: dict[str, dict[str, object]] = {
-    "relu": {"l1_coefficient": 0.8, "l1_warm_up_steps": 100},
-    "jumprelu": {"l0_coefficient": 0.4, "l0_warm_up_steps": 100, "jumprelu_init_threshold": 0.1},
+    "relu": L1,
+    "jumprelu": JUMP,
+    "crosscoder": L1,
+    "crosslayer_transcoder": JUMP,
 }
 
 
@@ -79,7 +83,8 @@ def test_a_resumed_run_ends_in_the_same_bytes(kind: str, at: int, planted: Any, 
     assert sorted(states) == [7, 14, 20]
     resumed = make(kind)
     with torch.no_grad():
-        resumed.W_dec.add_(1.0)  # what it was before does not matter
+        for parameter in resumed.parameters():
+            parameter.add_(1.0)  # what it was before does not matter
     result = fit(resumed, TensorSource(planted.rows, BATCH), config, resume=states[at])
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
@@ -90,9 +95,12 @@ def test_a_resumed_run_ends_in_the_same_bytes(kind: str, at: int, planted: Any, 
 def test_a_unit_decoder_keeps_every_direction_at_norm_one(kind: str, planted: Any, make: Make, quick: Quick) -> None:
     config = quick(decoder="unit", checkpoint_every_steps=10)
     states: dict[int, TrainingState] = {}
-    fit(make(kind), TensorSource(planted.rows, BATCH), config, Watcher(save=states.__setitem__))
+    dictionary = make(kind)
+    fit(dictionary, TensorSource(planted.rows, BATCH), config, Watcher(save=states.__setitem__))
+    assert len(states) == 2
     for state in states.values():
-        torch.testing.assert_close(state.tensors["dictionary/W_dec"].norm(dim=-1), torch.ones(D_SAE))
+        dictionary.load_state_dict(unprefixed("dictionary", state.tensors))
+        torch.testing.assert_close(dictionary.decoder_norms().detach(), torch.ones(D_SAE))
 
 
 def test_planted_directions_are_found_by_training_alone(kind: str, planted: Any) -> None:
