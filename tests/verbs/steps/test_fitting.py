@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from mechlab.core.errors import ConfigError, UnknownName
 from mechlab.core.progress import SILENT
 from mechlab.dictionaries import KINDS
+from mechlab.dictionaries.saelens_format import from_saelens
 from mechlab.store.writer import RunWriter
 from mechlab.verbs.steps.fitting import dictionary_config, fit_in_run, new_stream, training_config
 from mechlab.verbs.steps.opening import training_rows
@@ -61,8 +62,10 @@ def test_every_kind_is_fitted_and_written_as_it_is_returned(options, subject, tm
     assert not dictionary.training
     assert cfg["metadata"]["hook_name"] == "blocks.0.hook_resid_post"
     assert cfg["metadata"]["dataset_path"] == "tales"
-    assert stored["W_dec"].shape == (24, 16)
-    assert torch.equal(stored["b_dec"], dictionary.b_dec)
+    read = from_saelens(cfg, stored)
+    assert read.W_dec.shape == (24, 16)
+    for name, value in dictionary.named_parameters():
+        torch.testing.assert_close(read.get_parameter(name), value, msg=name)
     assert steps[-1] == 8
 
 
