@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
+from pydantic.fields import FieldInfo
 
 from mechlab.core.errors import MechlabError, UsageError
 from mechlab.core.processes import this_place
@@ -63,20 +64,27 @@ def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.T
     app = typer.Typer()
     asked = next((word for word in arguments[1:] if not word.startswith("-")), None)
     if arguments and arguments[0] in VERBS and VERBS[arguments[0]] is verb:
-        _refuse_unknown_kind(arguments, kinds, asked)
+        _refuse_unknown_kind(arguments, Registry(kinds.noun, dict.fromkeys([*kinds, *verb.short_forms], "")), asked)
     else:
         asked = None
+    shared = visible_fields(verb.config)
     for kind in kinds:
         own = verb.fields_of(kinds[kind]) if kind == asked else {}
         help_text = inspect.getdoc(kinds[kind]) if kind == asked else f"{kinds.noun.capitalize()} {kind}."
-        handle = partial(_execute_kind, verb, kind, dict.fromkeys(own, verb.kind_key))
-        app.command(kind)(command({**visible_fields(verb.config), **own}, handle, help_text or ""))
+        handle = partial(_execute_kind, verb, {"kind": kind}, dict.fromkeys(own, verb.kind_key))
+        app.command(kind)(command({**shared, **own}, handle, help_text or ""))
+    for name, form in verb.short_forms.items():
+        kind = form.kind_in(arguments) if name == asked else form.default
+        own = verb.fields_of(kinds[kind]) if name == asked else {}
+        known = FieldInfo(default=form.default, annotation=str, description=f"Its kind: {', '.join(kinds)}.")
+        handle = partial(_execute_kind, verb, {**form.values, "kind": kind}, dict.fromkeys(own, verb.kind_key))
+        app.command(name)(command({form.option: known, **shared, **own}, handle, form.help))
     return app
 
 
 def _refuse_unknown_kind(arguments: Sequence[str], kinds: Registry, asked: str | None) -> None:
     if asked is not None:
-        kinds[asked]
+        kinds.check(asked)
     elif "--help" not in arguments:
         what = f"`mechlab {arguments[0]}` needs a {kinds.noun}"
         raise UsageError(what, remedy=f"Known: {', '.join(kinds)}.")
@@ -90,7 +98,7 @@ def _execute(
 
 def _execute_kind(
     verb: Verb,
-    kind: str,
+    fixed: dict[str, Any],
     inner: dict[str, str],
     values: dict[str, Any],
     *,
@@ -98,7 +106,8 @@ def _execute_kind(
     settings: list[str] | None,
     **show: bool,
 ) -> None:
-    _report(verb, merge(verb.config, {**values, "kind": kind}, config_file, settings, inner), **show)
+    given = {name: value for name, value in values.items() if name in verb.config.model_fields or name in inner}
+    _report(verb, merge(verb.config, {**fixed, **given}, config_file, settings, inner), **show)
 
 
 def _report(verb: Verb, config: Any, *, as_json: bool, quiet: bool) -> None:

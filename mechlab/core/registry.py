@@ -24,10 +24,18 @@ class Registry(Mapping[str, Any]):
         Raises:
             UnknownName: no such kind; the message lists the known ones, the closest first.
         """
-        if name not in self._places:
-            raise UnknownName(f"unknown {self.noun}", value=name, remedy=f"Known: {', '.join(self._nearest(name))}.")
+        self.check(name)
         module, _, attribute = self._places[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def check(self, name: str) -> None:
+        """Refuse a name that is not known, importing nothing.
+
+        Raises:
+            UnknownName: no such kind; the message lists the known ones, the closest first.
+        """
+        if name not in self._places:
+            raise UnknownName(f"unknown {self.noun}", value=name, remedy=f"Known: {', '.join(self._nearest(name))}.")
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the kind called `key`, or the default if there is none."""

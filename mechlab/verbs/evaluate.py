@@ -90,7 +90,7 @@ def _identity(judged: "Run", subject: "Subject") -> Any:
         kind="evaluate",
         config={
             **subject.config.model_dump(mode="json", exclude={"device", "threads", "tokens"}),
-            "site": str(subject.site),
+            **subject.place,
         },
         seed=subject.config.seed,
         parents=(judged.id,),

@@ -1,8 +1,9 @@
 """What a verb hands back: one object for programs, tables and lines for people."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic.fields import FieldInfo
@@ -27,11 +28,32 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class ShortForm:
+    """A command that stands for any kind, which one of its options names, with some values set.
+
+    `train skip_transcoder --activation relu` is `train relu` with a skip, and refuses a site without a target.
+    """
+
+    help: str
+    option: str
+    default: str
+    values: Mapping[str, Any]
+
+    def kind_in(self, arguments: Sequence[str]) -> str:
+        """Return the kind that the words of a command line ask for."""
+        flag = f"--{self.option}"
+        given = [after for word, after in pairwise(arguments) if word == flag]
+        given += [word.removeprefix(f"{flag}=") for word in arguments if word.startswith(f"{flag}=")]
+        return given[-1] if given else self.default
+
+
+@dataclass(frozen=True)
 class Verb:
     """A command: its config, whose fields are its options, and the function that does it.
 
     With `kinds`, the command is followed by a kind (`train topk`): the fields of the kind's `Config` become options too
-    and are handed over under `kind_key`. One that works `in_several` processes may be started by torchrun.
+    and are handed over under `kind_key`. In a kind's place may stand one of the `short_forms`. One that works
+    `in_several` processes may be started by torchrun.
     """
 
     config: type[Config]
@@ -39,6 +61,7 @@ class Verb:
     kinds: Registry | None = None
     kind_key: str = ""
     kind_keys_set_by_verb: frozenset[str] = frozenset()
+    short_forms: Mapping[str, ShortForm] = field(default_factory=dict)
     in_several: bool = False
 
     @property

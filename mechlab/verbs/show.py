@@ -33,6 +33,7 @@ def run(config: Config, progress: Progress) -> Outcome:
         "kind": manifest.kind,
         "model": manifest.model and f"{manifest.model.name} ({manifest.model.fingerprint[:16]})",
         "site": manifest.config.get("site"),
+        "target": manifest.config.get("target"),
         "corpus": manifest.corpus and f"{manifest.corpus.name} ({manifest.corpus.fingerprint[:16]})",
         "parents": ", ".join(manifest.parents) or None,
         "seed": manifest.seed,

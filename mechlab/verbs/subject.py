@@ -1,8 +1,11 @@
 """The subject of a run: a model, a place in it, and the text it reads. Options that several verbs share."""
 
+from typing import Annotated
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mechlab.core.config import Config
+from mechlab.verbs.outcome import Hidden
 
 
 class SubjectConfig(Config):
@@ -10,8 +13,16 @@ class SubjectConfig(Config):
 
     model: str = Field("tales", description="Built-in name, Hugging Face folder, or hub name.")
     site: str = Field(
-        "resid_post.2", description="Place in the model: resid_post.2, mlp_out.0, blocks.2.hook_resid_post."
+        "resid_post.2",
+        description="Place in the model: resid_post.2, mlp_out.0, blocks.2.hook_resid_post. mlp.L: from what enters "
+        "the MLP to what it gives.",
     )
+    target: str | None = Field(
+        None,
+        exclude=True,  # the run says by name where it went, and only if it went elsewhere
+        description="Place to rebuild from the site, which makes it a transcoder. Left out: the site itself.",
+    )
+    needs_target: Annotated[bool, Hidden()] = Field(False, exclude=True, description="Refuse a site without a target.")
     corpus: str | None = Field(
         None,
         description="Built-in name, text/JSONL/Parquet/Arrow file or folder, hub name, or `sampled`: text the model "

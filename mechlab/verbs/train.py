@@ -2,7 +2,7 @@
 
 from mechlab.core.progress import Progress
 from mechlab.dictionaries import KINDS
-from mechlab.verbs.outcome import Outcome, Verb
+from mechlab.verbs.outcome import Outcome, ShortForm, Verb
 from mechlab.verbs.train_options import TrainOptions as Config
 
 
@@ -33,4 +33,18 @@ VERB = Verb(
     kind_key="dictionary",
     kind_keys_set_by_verb=frozenset({"d_in", "d_sae", "d_out"}),
     in_several=True,
+    short_forms={
+        "transcoder": ShortForm(
+            "A dictionary that rebuilds one site from another, as --site mlp.1 what an MLP gives from what it gets.",
+            option="activation",
+            default="topk",
+            values={"needs_target": True},
+        ),
+        "skip_transcoder": ShortForm(
+            "A transcoder with an affine skip beside its features, so that they need not say what is linear.",
+            option="activation",
+            default="topk",
+            values={"needs_target": True, "dictionary": {"skip": True}},
+        ),
+    },
 )

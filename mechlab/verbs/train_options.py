@@ -23,7 +23,8 @@ class TrainOptions(SubjectConfig):
     dictionary: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The kind's own keys.")
     training: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The loop's own keys.")
     parallel: str | None = Field(
-        None, description="What the processes that torchrun starts share: rows of the batch, or features. [default: rows]"
+        None,
+        description="What the processes that torchrun starts share: rows of the batch, or features. [default: rows]",
     )
     out: Path | None = Field(None, description="Folder of the run. Left out: runs/KIND-MODEL-SITE-ID.")
     resume: bool = Field(False, description="Go on with an unfinished run in the same folder.")

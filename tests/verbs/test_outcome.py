@@ -3,7 +3,7 @@
 from mechlab.core.config import Config
 from mechlab.core.progress import SILENT
 from mechlab.verbs import VERBS
-from mechlab.verbs.outcome import Outcome, Verb
+from mechlab.verbs.outcome import Outcome, ShortForm, Verb
 
 
 class Size(Config):
@@ -48,3 +48,11 @@ def test_every_verb_has_help_and_a_description_for_each_field():
         verb = VERBS[name]
         assert verb.help, name
         assert not [field for field, info in verb.config.model_fields.items() if not info.description], name
+
+
+def test_a_short_form_finds_its_kind_among_the_words():
+    form = ShortForm("Help.", option="activation", default="topk", values={})
+    assert form.kind_in(["train", "transcoder", "--site", "mlp.1"]) == "topk"
+    assert form.kind_in(["train", "transcoder", "--activation", "relu", "--k", "3"]) == "relu"
+    assert form.kind_in(["train", "transcoder", "--activation=gated"]) == "gated"
+    assert form.kind_in(["train", "transcoder", "--activation"]) == "topk"

@@ -16,7 +16,12 @@ def test_a_size_that_is_not_positive_is_refused(field, value):
 
 
 def test_kind_and_nested_keys_are_no_options_of_their_own():
-    assert TrainOptions.model_fields.keys() - visible_fields(TrainOptions).keys() == {"kind", "dictionary", "training"}
+    assert TrainOptions.model_fields.keys() - visible_fields(TrainOptions).keys() == {
+        "kind",
+        "dictionary",
+        "training",
+        "needs_target",
+    }
 
 
 def test_an_unknown_key_is_refused_with_the_nearest():

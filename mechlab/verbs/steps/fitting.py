@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from mechlab.activations.pairs import PairStream
 from mechlab.activations.stream import ActivationStream, StreamConfig
 from mechlab.core.config import build
 from mechlab.core.errors import ConfigError
@@ -11,6 +12,7 @@ from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig
 from mechlab.dictionaries.saelens_format import to_saelens
+from mechlab.models.route import Route
 from mechlab.training.config import TrainConfig
 from mechlab.training.loop import Watcher, fit
 from mechlab.training.parallel.crew import ONE, Crew
@@ -27,8 +29,8 @@ SET_ELSEWHERE = frozenset({"d_in", "d_sae", "d_out"})
 LONGEST_DEAD_WINDOW = 500_000
 
 
-def dictionary_config(config: "Config", d_in: int) -> DictionaryConfig:
-    """Return the kind's own config.
+def dictionary_config(config: "Config", d_in: int, d_out: int | None = None) -> DictionaryConfig:
+    """Return the kind's own config; `d_out` is the target's width, None where the site rebuilds itself.
 
     Raises:
         ConfigError: a value does not fit, for example k above the number of features, or a width is given that the site
@@ -37,7 +39,9 @@ def dictionary_config(config: "Config", d_in: int) -> DictionaryConfig:
     for key in SET_ELSEWHERE & config.dictionary.keys():
         remedy = "The site sets the widths, --features the size."
         raise ConfigError("dictionary's width is not an option", value=key, remedy=remedy)
-    return build(KINDS[config.kind].Config, {"d_in": d_in, "d_sae": config.features, **config.dictionary})
+    return build(
+        KINDS[config.kind].Config, {"d_in": d_in, "d_out": d_out, "d_sae": config.features, **config.dictionary}
+    )
 
 
 def training_config(config: "Config") -> TrainConfig:
@@ -58,8 +62,8 @@ def usual_lr(features: int) -> float:
     return 1e-3 * math.sqrt(2048 / features)
 
 
-def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew = ONE) -> ActivationStream:
-    """Return the shuffled activations a dictionary is trained on."""
+def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew = ONE) -> ActivationStream | PairStream:
+    """Return the shuffled activations a dictionary is trained on, with their targets where these are others."""
     training = training_config(config)
     mix = StreamConfig(
         batch_size=training.batch_size,
@@ -67,7 +71,9 @@ def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew =
         n_batches=training.n_steps,
         seed=config.seed,
     )
-    return ActivationStream(subject.model, rows, subject.site, mix, sharing(crew))
+    if subject.route.targets:
+        return PairStream(subject.model, rows, subject.route, mix, sharing(crew))
+    return ActivationStream(subject.model, rows, subject.route.inputs, mix, sharing(crew))
 
 
 def fit_in_run(
@@ -75,7 +81,7 @@ def fit_in_run(
 ) -> Dictionary:
     """Return the trained dictionary, after writing it, its log and its checkpoints into the run."""
     stream = new_stream(config, subject, rows, crew)
-    whole = KINDS[config.kind](dictionary_config(config, stream.d_in), seed=config.seed)
+    whole = KINDS[config.kind](dictionary_config(config, stream.d_in, stream.d_out), seed=config.seed)
     dictionary = crew.part(whole).to(subject.model.device)
     found = writer.resumed_from
     resume = None
@@ -94,10 +100,17 @@ def saelens_metadata(subject: Subject) -> dict[str, Any]:
     """Return what SAELens's `cfg.json` says of where a dictionary belongs."""
     return {
         "model_name": subject.config.model,
-        "hook_name": subject.site.hook_name,
-        "hook_head_index": subject.site.head,
+        **_hook_names(subject.route),
         "context_size": subject.config.row_length,
         "prepend_bos": subject.model.bos_id is not None,
         "dataset_path": subject.corpus_record.name,
         "weight_processing": list(subject.model.processing),
     }
+
+
+def _hook_names(route: Route) -> dict[str, Any]:
+    names = {"hook_name": ",".join(site.hook_name for site in route.inputs), "hook_head_index": route.inputs[0].head}
+    if route.targets:
+        names["hook_name_out"] = ",".join(site.hook_name for site in route.targets)
+        names["hook_head_index_out"] = route.targets[0].head
+    return names

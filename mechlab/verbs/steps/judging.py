@@ -6,9 +6,8 @@ from mechlab.core.estimate import Estimate
 from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries.dictionary import Dictionary
-from mechlab.interventions.ablate import mean_activation
 from mechlab.metrics.contenders import untrained
-from mechlab.metrics.evaluate import EvaluateConfig, Evaluation, evaluate
+from mechlab.metrics.evaluate import EvaluateConfig, Evaluation, evaluate, mean_rebuilt
 from mechlab.metrics.ground_truth import GroundTruth, GroundTruthConfig, ground_truth
 from mechlab.metrics.portraits import FeaturePortrait, PortraitConfig, portraits
 from mechlab.verbs.steps.opening import Subject
@@ -45,8 +44,8 @@ class Judgement:
 
 def judge(subject: Subject, dictionary: Dictionary, rows: TokenRows, progress: Progress) -> Judgement:
     """Return everything the report shows of a dictionary."""
-    model, site, seed = subject.model, subject.site, subject.config.seed
-    mean = mean_activation(model, rows, site).float().to(model.device)
+    model, site, seed = subject.model, subject.route, subject.config.seed
+    mean = mean_rebuilt(model, rows, site).float().to(model.device)
     control = untrained(dictionary, mean, seed)
     plain = EvaluateConfig(seed=seed)
     return Judgement(

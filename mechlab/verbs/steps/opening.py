@@ -18,6 +18,7 @@ from mechlab.corpora.opening import open_corpus
 from mechlab.corpora.rows import TokenRows, pack
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.loaders import load
+from mechlab.models.route import Route
 from mechlab.models.sites import Site
 from mechlab.store.manifest import CorpusRecord, ModelRecord
 from mechlab.verbs.subject import SubjectConfig
@@ -27,12 +28,23 @@ SAMPLED = "sampled"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model at a site, and its text; `corpus` is None where the model writes the text itself."""
+    """A model, the sites a dictionary reads and rebuilds, and text; `corpus` is None where the model writes it."""
 
     config: SubjectConfig
     model: LanguageModel
-    site: Site
+    route: Route
     corpus: Corpus | None
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Return what a run notes of where it looked: `site`, and `target` where that is another."""
+        ends = {"site": self.route.inputs, "target": self.route.targets}
+        return {name: ",".join(map(str, sites)) for name, sites in ends.items() if sites}
+
+    @property
+    def rebuilt(self) -> Site | None:
+        """Return the one site that is rebuilt; None where there are several."""
+        return self.route.rebuilt[0] if len(self.route.rebuilt) == 1 else None
 
     @property
     def model_record(self) -> ModelRecord:
@@ -58,16 +70,20 @@ def open_subject(config: SubjectConfig) -> Subject:
     """Return the subject; no text is read yet.
 
     Raises:
-        UsageError: the model, site or corpus is unknown, or a row is longer than the model's context.
+        UsageError: the model, site, target or corpus is unknown, a target is missing or comes before its site, or a
+            row is longer than the model's context.
     """
     model = load(config.model, device=config.device)
     use_threads(config.threads, model.spec.n_params)
     keep_freed_memory()
-    site = Site.parse(config.site, model.spec)
+    route = Route.of(config.site, model.spec, config.target)
+    if config.needs_target and not route.targets:
+        remedy = "Give --target SITE, or --site mlp.L for a whole MLP."
+        raise UsageError("transcoder has no target", value=str(route), remedy=remedy)
     if config.row_length > model.spec.n_ctx:
         remedy = f"{config.model} reads at most {model.spec.n_ctx} tokens."
         raise UsageError("row is longer than the model's context", value=config.row_length, remedy=remedy)
-    return Subject(config, model, site, _open_text(config))
+    return Subject(config, model, route, _open_text(config))
 
 
 def held_out_rows(subject: Subject, progress: Progress) -> TokenRows:

@@ -3,6 +3,7 @@
 import time
 
 import torch
+from torch import Tensor
 
 from mechlab.activations.capture import activations_at
 from mechlab.core.randomness import torch_generator
@@ -28,12 +29,13 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
     """Return tokens, steps, memory, disk and time of a run that is not made; nothing is written."""
     rows = torch.zeros(N_ROWS_TIMED, options.row_length, dtype=torch.long)
     capture_s, activations = _timed_capture(subject, rows)
-    d_in = activations.shape[-1]
-    kind, own, training = KINDS[options.kind], dictionary_config(options, d_in), training_config(options)
+    inputs, targets = activations
+    widths = inputs.shape[1], None if targets is None else targets.shape[1]
+    kind, own, training = KINDS[options.kind], dictionary_config(options, *widths), training_config(options)
     dictionary = kind(own, seed=options.seed).to(subject.model.device)
-    step_s = _seconds_per_step(dictionary, activations.flatten(0, 1), training)
+    step_s = _seconds_per_step(dictionary, activations, training)
     takes = footprint(kind, own, training)
-    pool_bytes = 4 * d_in * (max(options.pool, training.batch_size) + rows.numel())
+    pool_bytes = 4 * sum(filter(None, widths)) * (max(options.pool, training.batch_size) + rows.numel())
     numbers = {
         "n_tokens": options.tokens,
         "n_steps": takes.n_steps,
@@ -73,22 +75,28 @@ def _judging_s(subject: Subject, capture_s: float) -> float:
     return timed_s * subject.config.eval_tokens / rows.numel()
 
 
-def _timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, torch.Tensor]:
-    activations_at(subject.model, rows, subject.site)
+def _timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, tuple[Tensor, Tensor | None]]:
+    """Return the seconds, and what is read and what is to be rebuilt (None: the same), one vector per token."""
+    route = subject.route
+    d_in = activations_at(subject.model, rows, *route.inputs).shape[-1]
     started = time.monotonic()
-    activations = activations_at(subject.model, rows, subject.site)
-    return time.monotonic() - started, activations
+    vectors = activations_at(subject.model, rows, *route.sites).flatten(0, 1)
+    seconds = time.monotonic() - started
+    return seconds, (vectors[:, :d_in], vectors[:, d_in:] if route.targets else None)
 
 
-def _seconds_per_step(dictionary: Dictionary, vectors: torch.Tensor, training: TrainConfig) -> float:
+def _seconds_per_step(
+    dictionary: Dictionary, activations: tuple[Tensor, Tensor | None], training: TrainConfig
+) -> float:
     """Return the seconds of one step on vectors of the right width; what they hold hardly matters for the time."""
+    vectors, targets = activations
     n = min(training.batch_size, len(vectors))
     brief = training.model_copy(
         update={"n_tokens": n * N_STEPS_TIMED, "batch_size": n, "checkpoint_every_steps": None, "b_dec_init": "zeros"}
     )
     noise = vectors + torch.randn(vectors.shape, generator=torch_generator(0, "timing")).to(vectors)
     started = time.monotonic()
-    fit(dictionary, TensorSource(noise, n), brief)
+    fit(dictionary, TensorSource(noise, n, targets=targets), brief)
     return (time.monotonic() - started) / N_STEPS_TIMED * training.batch_size / n
 
 

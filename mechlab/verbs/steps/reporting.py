@@ -59,7 +59,7 @@ def report_page(
     known = {row.name for row in rows}
     density = judgement.evaluation.per_feature["density"]
     data = ReportData(
-        title=f"{card.kind}, {subject.site} of {Path(subject.config.model).name}",
+        title=f"{card.kind}, {subject.route} of {Path(subject.config.model).name}",
         run_id=card.id,
         summary=_summary(subject, judgement),
         n_tokens=judgement.evaluation.n_tokens,
@@ -82,7 +82,7 @@ def report_page(
 def _summary(subject: Subject, judgement: Judgement) -> str:
     source = subject.corpus_record.name
     return (
-        f"A dictionary at {subject.site} of {subject.config.model}, judged on {judgement.evaluation.n_tokens:,} "
+        f"A dictionary at {subject.route} of {subject.config.model}, judged on {judgement.evaluation.n_tokens:,} "
         f"held-out tokens of {source} in {judgement.evaluation.n_rows:,} rows."
     )
 

@@ -29,11 +29,12 @@ def steered_samples(
 ) -> tuple[SteeringRow, ...]:
     """Return before/after rows; none where the site does not write to the residual stream or there is no text."""
     drivers = [portrait for portrait in portraits if portrait.promoted and portrait.max_activation > 0]
-    if not drivers or subject.model.tokenizer is None or not writes_to_the_stream(subject.site):
+    site = subject.rebuilt
+    if not drivers or subject.model.tokenizer is None or site is None or not writes_to_the_stream(site):
         return ()
     driver = max(drivers, key=lambda portrait: portrait.promoted[0][1] * portrait.max_activation)
     strength = TIMES_MAX_ACTIVATION * driver.max_activation
-    steering = Steering(subject.site, feature_direction(dictionary, driver.feature, unit=False), strength)
+    steering = Steering(site, feature_direction(dictionary, driver.feature, unit=False), strength)
     chosen = torch_generator(subject.config.seed, "steering prompts")
     return tuple(_sample(subject, steering, driver.feature, rows, chosen) for _ in range(N_PROMPTS))
 

@@ -7,6 +7,7 @@
 5. Write dictionary, log and report into the run; it gets its name when all of it is on the disk.
 """
 
+import re
 from pathlib import Path
 
 from mechlab.core.progress import SILENT, Progress
@@ -66,11 +67,13 @@ def help_train(options: TrainOptions, crew: Crew) -> None:
 def identity_of(options: TrainOptions, subject: Subject) -> Identity:
     """Return what determines the run: every option, default or given, the model and the text; not where it is put."""
     plain = options.model_dump(mode="json", exclude=NOT_OF_THE_RESULT)
-    own = dictionary_config(options, d_in=1).model_dump(mode="json", exclude={"d_in"})
+    n_read, n_rebuilt = len(subject.route.inputs), len(subject.route.targets)  # in place of widths, which sites decide
+    own = dictionary_config(options, n_read, n_rebuilt or None)
+    settings = own.model_dump(mode="json", exclude={"d_in", "d_out"} if n_rebuilt else {"d_in"})
     loop = training_config(options).model_dump(mode="json")
     return Identity(
         kind=f"train {options.kind}",
-        config={**plain, "site": str(subject.site), "kind": options.kind, "dictionary": own, "training": loop},
+        config={**plain, **subject.place, "kind": options.kind, "dictionary": settings, "training": loop},
         seed=options.seed,
         model=subject.model_record,
         corpus=subject.corpus_record,
@@ -78,14 +81,15 @@ def identity_of(options: TrainOptions, subject: Subject) -> Identity:
 
 
 def _default_out(options: TrainOptions, identity: Identity) -> Path:
-    place = str(options.site).replace(".", "_")
+    place = "-".join(re.sub(r"\W+", "_", name) for name in (options.site, options.target) if name)
     return Path("runs") / f"{options.kind}-{Path(options.model).name}-{place}-{identity.run_id()[:8]}"
 
 
 def _facts(options: TrainOptions, subject: Subject) -> dict[str, str]:
+    ends = {"site": subject.route.inputs, "target": subject.route.targets}
     return {
         "model": f"{options.model}, {subject.model.spec.n_layers} layers, width {subject.model.spec.d_model}",
-        "site": f"{subject.site} ({subject.site.hook_name})",
+        **{name: ", ".join(f"{site} ({site.hook_name})" for site in sites) for name, sites in ends.items() if sites},
         "kind": f"{options.kind}, {options.features:,} features",
         **{name.replace("_", " "): str(value) for name, value in options.dictionary.items()},
         "trained on": f"{options.tokens:,} tokens of {subject.corpus_record.name}",

@@ -20,7 +20,7 @@ def test_every_metric_stands_beside_that_of_an_untrained_dictionary(judgement):
 
 def test_explained_variance_is_that_of_numpy_over_the_same_tokens(judgement, subject, dictionary, rows):
     with torch.no_grad():
-        (x,) = subject.model.activations(rows.tokens.long(), [subject.site]).values()
+        (x,) = subject.model.activations(rows.tokens.long(), [subject.rebuilt]).values()
         x = x[~rows.special].double().numpy()
         y = dictionary(torch.from_numpy(x).float()).double().numpy()
     expected = 1 - ((x - y) ** 2).sum() / ((x - x.mean(0)) ** 2).sum()

@@ -11,7 +11,7 @@ from mechlab.verbs.steps.opening import held_out_rows, open_subject, training_ro
 
 
 def test_a_subject_is_the_model_the_site_and_the_text(subject):
-    assert (subject.model.spec.d_model, str(subject.site), subject.corpus.name) == (16, "resid_post.0", "tales")
+    assert (subject.model.spec.d_model, str(subject.route), subject.corpus.name) == (16, "resid_post.0", "tales")
     assert subject.model_record.fingerprint == subject.model.fingerprint
     assert subject.corpus_record.fingerprint == subject.corpus.fingerprint
 

@@ -33,7 +33,9 @@ def test_before_and_after_are_what_generation_says(subject, dictionary, judgemen
     prompts = [row[:6] for row in rows.tokens.long()]
     (prompt,) = [row for row in prompts if subject.model.to_text(row[None, 1:])[0] == sample.prompt][:1]
     direction = feature_direction(dictionary, sample.feature, unit=False)
-    pair = generate_pair(subject.model, prompt[None], N_NEW_TOKENS, Steering(subject.site, direction, sample.strength))
+    pair = generate_pair(
+        subject.model, prompt[None], N_NEW_TOKENS, Steering(subject.rebuilt, direction, sample.strength)
+    )
     plain = [token for token in pair.base[0, 6:].tolist() if token not in subject.model.special_ids]
     steered = [token for token in pair.steered[0, 6:].tolist() if token not in subject.model.special_ids]
     assert sample.before == subject.model.to_text(torch.tensor([plain]))[0]

@@ -16,7 +16,7 @@ from mechlab.verbs.train_options import TrainOptions
 
 SMALL = ("--corpus", "tales", "--row-length", "32", "--tokens", "2048", "--eval-tokens", "512", "--k", "4")
 SIZE = ("--site", "resid_post.0", "--features", "24", "--batch-size", "256", "--pool", "512", "--device", "cpu")
-NOWHERE_IN_THE_ID = {"out", "device", "threads", "resume", "dry_run"}
+NOWHERE_IN_THE_ID = {"out", "device", "threads", "resume", "dry_run", "needs_target"}
 LONG = ("--checkpoint-every", "5", "-s", "training.n_tokens=51200", "-s", "training.log_every_steps=3")
 
 
@@ -131,6 +131,7 @@ def test_every_other_option_makes_another_id(options, subject, name):
     other = {
         "model": "tales",
         "site": "mlp_out.1",
+        "target": "resid_post.1",
         "corpus": "other.txt",
         "text_column": "story",
         "kind": "batchtopk",
@@ -139,5 +140,13 @@ def test_every_other_option_makes_another_id(options, subject, name):
         "lr": 0.5,
     }
     changed = options(**{name: other.get(name) or getattr(options(), name) + 1})
-    about = open_subject(options(site=other["site"])) if name == "site" else subject
+    about = open_subject(changed) if name in ("site", "target") else subject
     assert identity_of(changed, about).run_id() != identity_of(options(), subject).run_id()
+
+
+def test_the_id_of_a_pair_does_not_depend_on_how_its_ends_are_written(options):
+    ways = ({"site": "mlp.1"}, {"site": "blocks.1.ln2.hook_normalized", "target": "mlp_out.1"})
+    ids = {identity_of(made := options(**way), open_subject(made)).run_id() for way in ways}
+    assert len(ids) == 1
+    other = options(site="mlp.0")
+    assert identity_of(other, open_subject(other)).run_id() not in ids
