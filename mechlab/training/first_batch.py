@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mechlab.core.errors import UsageError
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
 
@@ -20,6 +21,19 @@ def expected_norm_scale(rows: Float[Tensor, "batch width"]) -> float:
     """
     mean_norm = rows.float().norm(dim=-1).double().mean().item()
     return math.sqrt(rows.shape[1]) / mean_norm if mean_norm > 0 else 1.0
+
+
+def refuse_other_widths(dictionary: Dictionary, inputs: Tensor, targets: Tensor) -> None:
+    """Refuse vectors that are not as wide as the dictionary.
+
+    Raises:
+        UsageError: what it is to read or rebuild has another width; the message says which and both widths.
+    """
+    config = dictionary.config
+    for name, found, wanted in (("input", inputs, config.d_in), ("target", targets, config.width_out)):
+        if found.shape[1] != wanted:
+            remedy = f"The dictionary was made for {wanted}; a target that is not the input needs d_out."
+            raise UsageError(f"{name} has another width than the dictionary", value=found.shape[1], remedy=remedy)
 
 
 def scales(inputs: Tensor, targets: Tensor, config: TrainConfig) -> tuple[float, float]:

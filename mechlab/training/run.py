@@ -10,7 +10,7 @@ from mechlab.dictionaries.dictionary import Dictionary, Losses, StepContext
 from mechlab.dictionaries.peers import ALONE
 from mechlab.training.config import TrainConfig
 from mechlab.training.divergence import LossGuard
-from mechlab.training.first_batch import scales, start_b_dec
+from mechlab.training.first_batch import refuse_other_widths, scales, start_b_dec
 from mechlab.training.gradients import differentiate
 from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.schedule import learning_rate
@@ -63,6 +63,7 @@ class TrainingRun:
         """
         inputs, targets = _pair(self._draw(), self.dictionary.b_dec)
         if self.input_scale is None or self.target_scale is None:
+            refuse_other_widths(self.dictionary, inputs, targets)
             self.input_scale, self.target_scale = scales(inputs, targets, self.config)
             start_b_dec(self.dictionary, targets * self.target_scale, self.config)
             if self.config.decoder == "unit":

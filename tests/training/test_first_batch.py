@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from mechlab.core.errors import UsageError
 from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.training.config import TrainConfig
 from mechlab.training.first_batch import expected_norm_scale, geometric_median, scales, start_b_dec
+from mechlab.training.loop import fit
+from mechlab.training.source import TensorSource
 
 
 def test_scaled_rows_have_mean_norm_root_width() -> None:
@@ -50,3 +53,13 @@ def test_the_decoder_bias_starts_where_asked(how: str, expected: float) -> None:
     rows = torch.cat([rows, -rows]) + 5.0
     start_b_dec(dictionary, rows, TrainConfig(b_dec_init=how))  # type: ignore[arg-type]
     torch.testing.assert_close(dictionary.b_dec.detach(), torch.full((4,), expected), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("d_in", "d_out", "said"), [(20, 9, "target.*12.*made for 9"), (20, None, "target.*12"), (8, 12, "input.*20")]
+)
+def test_vectors_of_another_width_are_refused_in_one_line(d_in: int, d_out: int | None, said: str) -> None:
+    dictionary = ReluDictionary(ReluConfig(d_in=d_in, d_sae=16, d_out=d_out))
+    source = TensorSource(torch.randn(100, 20), 50, targets=torch.randn(100, 12))
+    with pytest.raises(UsageError, match=f"{said}"):
+        fit(dictionary, source, TrainConfig(n_tokens=100, batch_size=50))
