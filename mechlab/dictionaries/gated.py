@@ -7,17 +7,22 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.centred_linear import summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.gate import codes_and_gates, gated
+from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
+from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
+from mechlab.dictionaries.tiles import Tiles, above, is_sparse
 
 
 class GatedConfig(DictionaryConfig):
@@ -32,6 +37,17 @@ class GatedConfig(DictionaryConfig):
         return super().n_parameters + 2 * self.d_sae
 
 
+@dataclass(frozen=True)
+class Paths:
+    """What codes and gate reconstruct, the sum of all gates times decoder norms, and which codes are on."""
+
+    reconstruction: Targets
+    by_gate: Targets
+    gates: Float[Tensor, ""]
+    fired: Bool[Tensor, "d_sae"]
+    l0: Float[Tensor, ""]
+
+
 class GatedDictionary(Dictionary[GatedConfig]):
     """Codes are `relu(exp(r_mag) * pre + b_mag)` where the gate `pre + b_gate` is above zero; `b_enc` is the gate's.
 
@@ -44,6 +60,7 @@ class GatedDictionary(Dictionary[GatedConfig]):
     Config = GatedConfig
     dense_codes = 8
     saelens_architectures = ("gated",)
+    row_wise = True
     parallel = frozenset({"rows", "features"})
 
     def __init__(self, config: GatedConfig, seed: int = 0) -> None:
@@ -65,19 +82,41 @@ class GatedDictionary(Dictionary[GatedConfig]):
         """Return the magnitudes of open gates."""
         return gated(pre, self.slope, self.offset)
 
+    @torch.no_grad()
+    def few_fire(self, inputs: Inputs) -> bool:
+        """Return whether so few gates of a few rows are open that the loss should touch only those."""
+        return self.peers is ALONE and is_sparse(self._tiles(inputs))
+
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error, the penalty on the gate, and the squared error of what the gate alone reconstructs."""
-        both, sums = codes_and_gates(self.pre_activations(inputs), self.slope, self.offset)
-        reconstruction, by_gate = self.peers.joined(both @ self.W_dec, self.b_dec).tensor_split(2)
-        l1 = self.peers.over_features(sums @ self.decoder_norms()) / inputs.shape[0]
+        paths = self._open_paths(inputs) if context.few_fire else self._all_paths(inputs)
+        coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
         parts = {
-            "mse": mean_squared_error(reconstruction, targets),
-            "l1": warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step) * l1,
-            "gate": mean_squared_error(by_gate, targets),
+            "mse": mean_squared_error(paths.reconstruction, targets),
+            "l1": coefficient * self.peers.over_features(paths.gates) / inputs.shape[0],
+            "gate": mean_squared_error(paths.by_gate, targets),
         }
+        return Losses(parts, paths.reconstruction, paths.fired, paths.l0)
+
+    def _all_paths(self, inputs: Inputs) -> Paths:
+        both, sums = codes_and_gates(self.pre_activations(inputs), self.slope, self.offset)
+        reconstruction, by_gate = self.peers.joined(summed(both, self.W_dec), self.b_dec).tensor_split(2)
+        on = both.detach()[: inputs.shape[0]] > 0
+        return Paths(reconstruction, by_gate, sums @ self.decoder_norms(), on.any(0), on.sum() / inputs.shape[0])
+
+    def _open_paths(self, inputs: Inputs) -> Paths:
         with torch.no_grad():
-            on = both[: inputs.shape[0]] > 0
-            return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
+            tiles = self._tiles(inputs)
+            chosen = above(tiles, 0.0)
+        kept = chosen.kept
+        gates = encode_kept(self.encoder, self.b_enc, self.centre, Read(chosen.contributions, tiles.centred, kept))
+        codes = torch.addcmul(self.offset[kept.columns], gates, self.slope[kept.columns]).relu()
+        reconstruction, by_gate = (decode_kept(values, self.W_dec, kept) + self.b_dec for values in (codes, gates))
+        weighted = (gates * self.decoder_norms()[kept.columns]).sum()
+        return Paths(reconstruction, by_gate, weighted, *kept.fired(codes.detach()))
+
+    def _tiles(self, inputs: Inputs) -> Tiles:
+        return Tiles(inputs if self.centre is None else inputs - self.centre, self.encoder, self.b_enc, None)
 
     @torch.no_grad()
     def fold_decoder_norms(self) -> None:

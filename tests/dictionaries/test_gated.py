@@ -1,5 +1,7 @@
 """The gated kind's loss and gradient are those of its definition; magnitudes escape the penalty."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -39,11 +41,14 @@ def plain_loss(made: GatedDictionary, x: Tensor, targets: Tensor, coefficient: f
 
 @pytest.mark.parametrize("d_out", [None, 9])
 @pytest.mark.parametrize("warm_up_steps", [0, 4])
-def test_loss_and_gradient_are_those_of_two_separate_paths(d_out: int | None, warm_up_steps: int) -> None:
+@pytest.mark.parametrize("few_fire", [False, True], ids=["dense", "sparse"])
+def test_loss_and_gradient_are_those_of_two_separate_paths(
+    few_fire: bool, d_out: int | None, warm_up_steps: int
+) -> None:
     dictionary = worn(d_out=d_out, l1_coefficient=0.4, l1_warm_up_steps=warm_up_steps)
     x = rows(D_IN)
     targets = x if d_out is None else rows(d_out)
-    losses = dictionary.loss(x, targets, ALIVE)
+    losses = dictionary.loss(x, targets, replace(ALIVE, few_fire=few_fire))
     losses.total.backward()
     ours = {name: parameter.grad for name, parameter in dictionary.named_parameters()}
     dictionary.zero_grad()
@@ -54,13 +59,23 @@ def test_loss_and_gradient_are_those_of_two_separate_paths(d_out: int | None, wa
         torch.testing.assert_close(ours[name], parameter.grad, msg=name)
 
 
-def test_what_is_counted_are_codes_not_gates() -> None:
+@pytest.mark.parametrize("few_fire", [False, True], ids=["dense", "sparse"])
+def test_what_is_counted_are_codes_not_gates(few_fire: bool) -> None:
     dictionary = worn()
-    losses = dictionary.loss(rows(D_IN), rows(D_IN), ALIVE)
+    losses = dictionary.loss(rows(D_IN), rows(D_IN), replace(ALIVE, few_fire=few_fire))
     codes = dictionary.encode(rows(D_IN))
     assert losses.l0.item() == pytest.approx((codes > 0).double().sum(-1).mean().item())
     assert torch.equal(losses.fired, (codes > 0).any(0))
+    torch.testing.assert_close(losses.reconstruction, dictionary(rows(D_IN)))
     assert losses.l0 < (dictionary.pre_activations(rows(D_IN)) > 0).double().sum(-1).mean()
+
+
+def test_only_open_gates_are_touched_once_few_are_open() -> None:
+    dictionary = worn()
+    assert not dictionary.few_fire(rows(D_IN))
+    with torch.no_grad():
+        dictionary.b_enc.sub_(100.0)
+    assert dictionary.few_fire(rows(D_IN))
 
 
 def test_magnitudes_have_no_gradient_from_the_penalty() -> None:

@@ -152,6 +152,12 @@ def test_more_codes_than_features_are_refused() -> None:
         build(MatryoshkaConfig, {"d_in": D_IN, "d_sae": D_SAE, "k": 31})
 
 
+def test_saelens_names_of_the_options_are_read() -> None:
+    cfg = {"k": 5, "matryoshka_widths": [4, 40], "use_matryoshka_aux_loss": True, "colour": "red"}
+    expected = {"k": 5, "widths": [4, 40], "aux_loss_per_level": True}
+    assert MatryoshkaDictionary.options_of_saelens(cfg) == expected
+
+
 def planted_tree() -> tuple[Tensor, Tensor, Tensor]:
     """Return rows, six general directions, and of each four special ones that occur only together with it."""
     draw = torch.Generator().manual_seed(0)

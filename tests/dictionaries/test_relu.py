@@ -23,13 +23,14 @@ def test_the_penalty_is_the_mean_sum_of_codes_times_decoder_norms(step: int, sha
     assert losses.fired.tolist() == [True, True]
 
 
-def test_the_plain_penalty_leaves_the_norms_out() -> None:
+@pytest.mark.parametrize("few_fire", [False, True], ids=["dense", "sparse"])
+def test_the_plain_penalty_leaves_the_norms_out(few_fire: bool) -> None:
     dictionary = ReluDictionary(ReluConfig(d_in=2, d_sae=2, l1_coefficient=0.5, l1_weighted_by_decoder_norm=False))
     with torch.no_grad():
         dictionary.encoder.copy_(torch.eye(2))
         dictionary.W_dec.copy_(torch.tensor([[3.0, 4.0], [0.0, 2.0]]))
     x = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
-    losses = dictionary.loss(x, x, StepContext(0, torch.zeros(2, dtype=torch.bool)))
+    losses = dictionary.loss(x, x, StepContext(0, torch.zeros(2, dtype=torch.bool), few_fire))
     assert losses.parts["l1"].item() == pytest.approx(0.5 * (1 + 2 + 3) / 2)
     losses.parts["l1"].backward()
     assert dictionary.W_dec.grad is None
