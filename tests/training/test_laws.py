@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mechlab.core.config import build
+from mechlab.core.errors import ConfigError
 from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
@@ -27,6 +28,16 @@ OPTIONS: dict[str, dict[str, object]] = {
     "crosscoder": L1,
     "crosslayer_transcoder": JUMP,
 }
+
+
+def refuses_a_skip(kind: str) -> bool:
+    """Return whether the kind has no skip and says so."""
+    try:
+        build(KINDS[kind].Config, {"d_in": 12, "d_sae": 40, "d_out": 12, "skip": True})
+    except ConfigError as error:
+        assert "has no skip" in str(error)
+        return True
+    return False
 
 
 def recovered(dictionary: Dictionary, directions: Tensor) -> Tensor:
@@ -116,3 +127,42 @@ def test_planted_directions_are_found_by_training_alone(kind: str, planted: Any)
     assert after.mean() > 0.95
     assert (after > 0.9).float().mean() > 0.9
     assert result.last["l0"] < 8
+
+
+def test_a_transcoder_finds_the_directions_planted_in_its_target(kind: str, planted: Any) -> None:
+    """The target has directions of its own, which the input's do not look like."""
+    config = KINDS[kind].Config
+    few = {"k": 2} if "k" in config.model_fields else {}
+    there = torch.nn.functional.normalize(torch.randn(24, 16, generator=torch.Generator().manual_seed(8)), dim=-1)
+    dictionary = KINDS[kind](build(config, {"d_in": 20, "d_sae": 64, "d_out": 16, **few, **OPTIONS.get(kind, {})}))
+    before = recovered(dictionary, there)
+    train = TrainConfig(n_tokens=150_000, batch_size=250, lr=1e-2, dead_after_tokens=15_000)
+    targets = planted.strengths @ there * 3.0 - 1.0
+    result = fit(dictionary, TensorSource(planted.rows, 250, targets=targets), train)
+    assert before.mean() < 0.7
+    assert recovered(dictionary, there).mean() > 0.95
+    assert result.last["l0"] < 8
+
+
+def test_a_skip_learns_what_is_linear_and_codes_cannot_say(kind: str) -> None:
+    """Dense inputs have no sparse code, so a linear target is the skip's to learn.
+
+    Kinds that always keep some codes, at no price, let them say a part of it.
+    """
+    if refuses_a_skip(kind):
+        return
+    config = KINDS[kind].Config
+    few = {"k": 1} if "k" in config.model_fields else {}
+    draw = torch.Generator().manual_seed(9)
+    rows, linear = torch.randn(20_000, 20, generator=draw), torch.randn(10, 20, generator=draw)
+    targets = rows @ linear.T + 2.0
+    sizes = {"d_in": 20, "d_sae": 8, "d_out": 10, **few, **OPTIONS.get(kind, {})}
+    train = TrainConfig(n_tokens=75_000, batch_size=250, lr=1e-2)
+    explained = {}
+    for skip in (False, True):
+        dictionary = KINDS[kind](build(config, {**sizes, "skip": skip}))
+        explained[skip] = fit(dictionary, TensorSource(rows, 250, targets=targets), train).last["explained_variance"]
+    assert dictionary.W_skip is not None
+    assert (dictionary.W_skip - linear).norm() < 0.2 * linear.norm()
+    assert explained[True] > 0.99
+    assert explained[False] < 0.9
