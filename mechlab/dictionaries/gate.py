@@ -22,7 +22,8 @@ class Gate(torch.autograd.Function):
         both = pre.new_empty(2 * pre.shape[0], pre.shape[1])
         codes, gates = both.tensor_split(2)
         torch.clamp(pre, min=0.0, out=gates)
-        torch.addcmul(offset, pre, slope, out=codes).clamp_(min=0.0).mul_(gates > 0)
+        torch.addcmul(offset, pre, slope, out=codes).clamp_(min=0.0)
+        _where_positive(codes, gates, out=codes)
         ctx.save_for_backward(both, slope)
         return both, gates.sum(0)
 
@@ -32,9 +33,12 @@ class Gate(torch.autograd.Function):
         both, slope = ctx.saved_tensors
         codes, gates = both.tensor_split(2)
         grad_codes, grad_gates = grad.tensor_split(2)
-        grad_magnitudes = grad_codes * (codes > 0)
-        grad_pre = (grad_gates + grad_sums).mul_(gates > 0).addcmul_(grad_magnitudes, slope)
-        return grad_pre, (grad_magnitudes * gates).sum(0), grad_magnitudes.sum(0)
+        grad_magnitudes = _where_positive(grad_codes, codes)
+        grad_pre = grad_magnitudes * gates
+        grad_slope = grad_pre.sum(0)
+        torch.add(grad_gates, grad_sums, out=grad_pre)
+        _where_positive(grad_pre, gates, out=grad_pre).addcmul_(grad_magnitudes, slope)
+        return grad_pre, grad_slope, grad_magnitudes.sum(0)
 
 
 def gated(pre: Codes, slope: Float[Tensor, "d_sae"], offset: Float[Tensor, "d_sae"]) -> Codes:
@@ -50,3 +54,9 @@ def codes_and_gates(
     One below the other, so that one product decodes both.
     """
     return Gate.apply(pre, slope, offset)  # type: ignore[return-value]
+
+
+def _where_positive(values: Tensor, of: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return values where `of` is above zero, zero elsewhere, in one pass over memory."""
+    out = torch.empty_like(values) if out is None else out
+    return torch.ops.aten.threshold_backward.grad_input(values, of, 0.0, grad_input=out)

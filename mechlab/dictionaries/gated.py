@@ -101,8 +101,9 @@ class GatedDictionary(Dictionary[GatedConfig]):
     def _all_paths(self, inputs: Inputs) -> Paths:
         both, sums = codes_and_gates(self.pre_activations(inputs), self.slope, self.offset)
         reconstruction, by_gate = self.peers.joined(summed(both, self.W_dec), self.b_dec).tensor_split(2)
-        on = both.detach()[: inputs.shape[0]] > 0
-        return Paths(reconstruction, by_gate, sums @ self.decoder_norms(), on.any(0), on.sum() / inputs.shape[0])
+        codes = both.detach()[: inputs.shape[0]]
+        fired, l0 = codes.sum(0) > 0, codes.count_nonzero() / inputs.shape[0]
+        return Paths(reconstruction, by_gate, sums @ self.decoder_norms(), fired, l0)
 
     def _open_paths(self, inputs: Inputs) -> Paths:
         with torch.no_grad():
