@@ -62,10 +62,13 @@ def test_loss_and_gradient_are_those_of_two_separate_paths(
 @pytest.mark.parametrize("few_fire", [False, True], ids=["dense", "sparse"])
 def test_what_is_counted_are_codes_not_gates(few_fire: bool) -> None:
     dictionary = worn()
+    with torch.no_grad():
+        dictionary.b_mag[0] = -100.0  # opens its gate, has no magnitude
     losses = dictionary.loss(rows(D_IN), rows(D_IN), replace(ALIVE, few_fire=few_fire))
     codes = dictionary.encode(rows(D_IN))
     assert losses.l0.item() == pytest.approx((codes > 0).double().sum(-1).mean().item())
     assert torch.equal(losses.fired, (codes > 0).any(0))
+    assert not losses.fired[0]
     torch.testing.assert_close(losses.reconstruction, dictionary(rows(D_IN)))
     assert losses.l0 < (dictionary.pre_activations(rows(D_IN)) > 0).double().sum(-1).mean()
 
