@@ -19,7 +19,7 @@ from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
 from mechlab.dictionaries.crosslayer import Crosslayer, CrosslayerConfig
 from mechlab.dictionaries.crosslayer_kept import KeptCrosslayer
 from mechlab.dictionaries.dictionary import Losses, StepContext, mean_squared_error
-from mechlab.dictionaries.jump import jumped
+from mechlab.dictionaries.jump import jumped_and_on
 from mechlab.dictionaries.jumprelu import JumpReluConfig, JumpReluDictionary
 from mechlab.dictionaries.own_folder import OwnFolder
 from mechlab.dictionaries.peers import ALONE
@@ -78,24 +78,25 @@ class CrosslayerTranscoder(OwnFolder, JumpReluDictionary, Crosslayer):
     Config = CrosslayerTranscoderConfig
     saelens_architectures = ("crosslayer",)
     parallel = frozenset({"rows"})
+    row_wise = False
+
+    def few_fire(self, inputs: Inputs) -> bool:
+        """Return False: a layer's features read a part of the input only, in dense products."""
+        return False
 
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the sparsity penalty, plus the pull on dead features."""
         config = self.config
         pre = self.pre_activations(inputs)
-        codes = jumped(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input)
+        codes, counts = jumped_and_on(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input)
         reconstruction = self.decode(codes)
         coefficient = warmed_up(config.l0_coefficient, config.l0_warm_up_steps, context.step)
-        parts = {
-            "mse": mean_squared_error(reconstruction, targets),
-            "l0": coefficient * self._penalty(pre, codes),
-        }
+        penalty = self._penalty(codes, self.decoder_norms(), counts)
+        parts = {"mse": mean_squared_error(reconstruction, targets), "l0": coefficient * penalty}
         if config.pre_act_loss_coefficient is not None:
             short = (self.threshold - pre).relu() * context.dead * self.decoder_norms()
             parts["pre_act"] = config.pre_act_loss_coefficient * short.sum(-1).mean()
-        with torch.no_grad():
-            on = codes > 0
-            return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
+        return Losses(parts, reconstruction, codes.detach().amax(0) > 0, counts.detach().mean())
 
 
 class TopKCrosslayerTranscoder(OwnFolder, KeptCrosslayer, TopKDictionary):

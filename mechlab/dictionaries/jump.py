@@ -1,4 +1,8 @@
-"""The jump at a learned threshold, and its straight-through gradient."""
+"""The jump at a learned threshold, and its straight-through gradient.
+
+A jump has no useful derivative; its estimate is the jump's height over the bandwidth, inside a window of that width
+around the threshold. Few pre-activations lie in the window, so only those are looked at a second time.
+"""
 
 from typing import Any
 
@@ -8,42 +12,45 @@ from torch import Tensor
 
 
 class Jump(torch.autograd.Function):
-    """Codes above their threshold (`valued`) or one for each of them, with the estimated gradient of the threshold.
+    """Codes above their threshold, and how many of each row there are (of single entries, whether each is one).
 
-    A jump has no useful derivative; its estimate is the jump's height over the bandwidth, inside a window of that
-    width around the threshold. With `to_input` the same estimate, negated, reaches the pre-activations.
+    With `to_input` the estimate, negated, reaches the pre-activations too. Thresholds are not negative.
     """
 
     @staticmethod
-    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float, to_input: bool, valued: bool) -> Tensor:
-        """Return the codes, or ones where they are on."""
-        ctx.save_for_backward(pre, threshold)
-        ctx.bandwidth, ctx.to_input, ctx.valued = bandwidth, to_input, valued
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float, to_input: bool) -> tuple[Tensor, Tensor]:
+        """Return the codes and the counts."""
         on = pre > threshold
-        return pre * on if valued else on.to(pre.dtype)
+        codes = pre * on
+        ctx.save_for_backward(pre, threshold, codes)
+        ctx.bandwidth, ctx.to_input = bandwidth, to_input
+        return codes, (on.sum(-1) if pre.ndim == 2 else on).to(pre.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_codes: Tensor, grad_counts: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Return the gradients of pre-activations and thresholds."""
-        pre, threshold = ctx.saved_tensors
-        inside = ((pre - threshold) / ctx.bandwidth).abs() < 0.5
-        height = threshold if ctx.valued else 1.0
-        estimate = grad * inside * (height / ctx.bandwidth)
-        grad_pre = grad * (pre > threshold) if ctx.valued else None
+        pre, threshold, codes = ctx.saved_tensors
+        places = ((pre - threshold).abs_() < ctx.bandwidth / 2).flatten().nonzero().squeeze(1)
+        n_features = threshold.numel()
+        columns = places % n_features
+        counted = grad_counts[places // pre.shape[-1]] if pre.ndim == 2 else grad_counts[places]
+        estimate = (torch.take(grad_codes, places) * threshold[columns] + counted) / ctx.bandwidth
+        grad_threshold = torch.zeros_like(threshold).index_add_(0, columns, -estimate)
+        grad_pre = torch.ops.aten.threshold_backward(grad_codes, codes, 0.0)
         if ctx.to_input:
-            grad_pre = estimate if grad_pre is None else grad_pre + estimate
-        return grad_pre, -estimate.sum(0), None, None, None
+            grad_pre.view(-1).index_add_(0, places, estimate)
+        return grad_pre, grad_threshold, None, None
 
 
-def jumped(
-    pre: Float[Tensor, "batch d_sae"], threshold: Float[Tensor, "d_sae"], bandwidth: float, to_input: bool
-) -> Float[Tensor, "batch d_sae"]:
-    """Return pre-activations where they exceed the threshold, zero elsewhere."""
-    return Jump.apply(pre, threshold, bandwidth, to_input, True)  # type: ignore[return-value]
+def jumped_and_on(
+    pre: Float[Tensor, "*entries"], threshold: Float[Tensor, "d_sae"], bandwidth: float, to_input: bool
+) -> tuple[Float[Tensor, "*entries"], Float[Tensor, "n"]]:
+    """Return pre-activations where they exceed the threshold, zero elsewhere, and how many of each row do.
 
-
-def switched_on(
-    pre: Float[Tensor, "batch d_sae"], threshold: Float[Tensor, "d_sae"], bandwidth: float, to_input: bool
-) -> Float[Tensor, "batch d_sae"]:
-    """Return one where pre-activations exceed the threshold, zero elsewhere."""
-    return Jump.apply(pre, threshold, bandwidth, to_input, False)  # type: ignore[return-value]
+    Args:
+        pre: [batch, d_sae]; or single entries, each with a threshold of its own, whose count is one or zero.
+        threshold: by feature, or by entry.
+        bandwidth: width of the window.
+        to_input: whether the estimated gradient reaches the pre-activations.
+    """
+    return Jump.apply(pre, threshold, bandwidth, to_input)  # type: ignore[return-value]

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, field_validator
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.centred_linear import centred_linear, summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
-from mechlab.dictionaries.jump import jumped, switched_on
+from mechlab.dictionaries.jump import jumped_and_on
+from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
+from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
+from mechlab.dictionaries.tiles import Tiles, above, is_sparse
 
 
 class JumpReluConfig(DictionaryConfig):
@@ -54,6 +58,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
     Config = JumpReluConfig
     dense_codes = 6
     saelens_architectures = ("jumprelu",)
+    row_wise = True
     estimated_gradients = frozenset({"threshold"})
     parallel = frozenset({"rows", "features"})
 
@@ -65,23 +70,33 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
         """Return the positive pre-activations above their feature's threshold."""
         return pre.relu() * (pre > self.threshold)
 
+    @torch.no_grad()
+    def few_fire(self, inputs: Inputs) -> bool:
+        """Return whether so few pre-activations come near their threshold that the loss should touch only those."""
+        return self.peers is ALONE and is_sparse(self._near_threshold(inputs))
+
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the sparsity penalty, plus the pull on dead features."""
         config = self.config
-        pre = self.pre_activations(inputs)
-        codes = jumped(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input)
-        reconstruction = self.peers.joined(codes @ self.W_dec, self.b_dec)
+        window = config.jumprelu_bandwidth, config.jumprelu_ste_to_input
+        if context.few_fire:
+            read = self._read_near_threshold(inputs)
+            pre = encode_kept(self.encoder, self.b_enc, self.centre, read)
+            codes, on = jumped_and_on(pre, self.threshold[read.kept.columns], *window)
+            reconstruction = decode_kept(codes, self.W_dec, read.kept) + self.b_dec
+            counts = codes.new_zeros(len(inputs)).index_add(0, read.kept.rows, on)
+            norms, (fired, _) = self.decoder_norms()[read.kept.columns], read.kept.fired(codes.detach())
+        else:
+            pre = self.pre_activations(inputs)
+            codes, counts = jumped_and_on(pre, self.threshold, *window)
+            reconstruction = self.peers.joined(summed(codes, self.W_dec), self.b_dec)
+            norms, fired = self.decoder_norms(), codes.detach().amax(0) > 0
         coefficient = warmed_up(config.l0_coefficient, config.l0_warm_up_steps, context.step)
-        parts = {
-            "mse": mean_squared_error(reconstruction, targets),
-            "l0": coefficient * self._penalty(pre, codes),
-        }
+        penalty = self._penalty(codes, norms, counts)
+        parts = {"mse": mean_squared_error(reconstruction, targets), "l0": coefficient * penalty}
         if config.pre_act_loss_coefficient is not None:
-            short = (self.threshold - pre).relu() * context.dead * self.decoder_norms()
-            parts["pre_act"] = config.pre_act_loss_coefficient * self.peers.over_features(short.sum(-1)).mean()
-        with torch.no_grad():
-            on = codes > 0
-            return Losses(parts, reconstruction, on.any(0), on.sum() / inputs.shape[0])
+            parts["pre_act"] = config.pre_act_loss_coefficient * self._pull(inputs, context.dead)
+        return Losses(parts, reconstruction, fired, counts.detach().mean())
 
     @torch.no_grad()
     def after_step(self, losses: Losses) -> None:
@@ -103,14 +118,31 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
         old = {"threshold": tensors["log_threshold"].exp()} if "log_threshold" in tensors else {}
         super().load_saelens({**tensors, **old})
 
-    def _penalty(self, pre: Codes, codes: Codes) -> Float[Tensor, ""]:
+    def _penalty(self, codes: Tensor, norms: Tensor, counts: Float[Tensor, "batch"]) -> Float[Tensor, ""]:
         config = self.config
         if config.jumprelu_sparsity_loss_mode == "tanh":
-            smooth = (config.jumprelu_tanh_scale * codes * self.decoder_norms()).tanh().sum(-1)
-            return self.peers.over_features(smooth).mean()
-        on = switched_on(pre, self.threshold, config.jumprelu_bandwidth, config.jumprelu_ste_to_input)
-        l0 = self.peers.over_features(on.sum(-1))
+            smooth = (config.jumprelu_tanh_scale * codes * norms).tanh().sum()
+            return self.peers.over_features(smooth) / len(counts)
+        l0 = self.peers.over_features(counts)
         if config.jumprelu_sparsity_loss_mode == "step":
             return l0.mean()
         assert config.target_l0 is not None, "a quadratic config has a target"
         return (2 / config.target_l0 * (l0 - config.target_l0).square()).mean()
+
+    def _pull(self, inputs: Inputs, dead: Bool[Tensor, "d_sae"]) -> Float[Tensor, ""]:
+        features = dead.nonzero().squeeze(1)
+        pre = centred_linear(inputs, self.encoder[features], self.b_enc[features], self.centre)
+        short = (self.threshold[features] - pre).relu() * self.decoder_norms()[features]
+        return self.peers.over_features(short.sum(-1)).mean()
+
+    def _near_threshold(self, inputs: Inputs) -> Tiles:
+        """Return how far pre-activations lie above the lower edge of the window around their threshold."""
+        centred = inputs if self.centre is None else inputs - self.centre
+        return Tiles(centred, self.encoder, self.b_enc - self.threshold + self.config.jumprelu_bandwidth / 2, None)
+
+    @torch.no_grad()
+    def _read_near_threshold(self, inputs: Inputs) -> Read:
+        tiles = self._near_threshold(inputs)
+        chosen = above(tiles, 0.0)
+        edge = (self.threshold - self.config.jumprelu_bandwidth / 2)[chosen.kept.columns]
+        return Read(chosen.contributions + edge, tiles.centred, chosen.kept)

@@ -62,7 +62,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
             weights = self.decoder_norms()[chosen.kept.columns] if self.config.l1_weighted_by_decoder_norm else 1.0
             l1, (fired, l0) = (codes * weights).sum(), chosen.kept.fired(codes.detach())
         else:
-            codes = self.pre_activations(inputs).relu()
+            codes = self.pre_activations(inputs).relu_()
             reconstruction = self.peers.joined(summed(codes, self.W_dec), self.b_dec)
             # Codes are not negative, so the penalty needs only their sums over the batch.
             sums = codes.sum(0)

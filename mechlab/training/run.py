@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
+from mechlab.core.runtime import keep_freed_memory
 from mechlab.dictionaries.dictionary import Dictionary, Losses, StepContext
 from mechlab.dictionaries.peers import ALONE
 from mechlab.training.config import TrainConfig
@@ -34,6 +35,7 @@ class TrainingRun:
     def __init__(self, dictionary: Dictionary, source: DataSource, config: TrainConfig, crew: Crew = ONE) -> None:
         self.dictionary, self.source, self.config, self.crew = dictionary, source, config, crew
         dictionary.peers = crew.peers
+        keep_freed_memory()
         device = dictionary.b_dec.device
         self.optimizer = torch.optim.Adam(
             dictionary.parameters(), lr=config.lr, betas=config.betas, fused=device.type in FUSED_DEVICES
