@@ -5,7 +5,6 @@ Each kind trains in every way it supports, on the batches one process would take
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -30,7 +30,9 @@ D_IN, D_SAE, BATCH, N_STEPS = 20, 96, 120, 12
 TRAIN = TrainConfig(
     n_tokens=N_STEPS * BATCH, batch_size=BATCH, lr=3e-3, dead_after_tokens=BATCH, log_every_steps=4, grad_clip=0.5
 )
-SMALL = {"k": 3, "n_layers": 2, "l0_coefficient": 0.1, "l1_coefficient": 0.1, "pre_act_loss_coefficient": 0.01}
+# With an L1 weight of 0.1 one gradient of the crosscoder is 1e-10 by chance, and Adam's first step divides by it.
+SMALL = {"k": 3, "n_layers": 2, "l0_coefficient": 0.1, "l1_coefficient": 0.12, "pre_act_loss_coefficient": 0.01}
+STORES: list[dist.TCPStore] = []
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,19 @@ def trained(case: Case, crew: Crew = ONE) -> tuple[dict[str, Tensor], list[dict[
     return {**whole.state_dict(), "n_dead": torch.tensor(crew.dead_share(result.dead) * D_SAE)}, lines
 
 
-def start(n: int, program: str, *arguments: object, **environment: str) -> list["subprocess.Popen[str]"]:
-    """Start n processes as torchrun would."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+def start(n: int, *words: object, **environment: str) -> list["subprocess.Popen[str]"]:
+    """Start n Python processes as torchrun would; `words` are what stands behind `python`."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    STORES.append(store)  # as torchrun does, it outlives the processes that meet there
     shared = {**os.environ, "WORLD_SIZE": str(n), "LOCAL_WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1"}
-    shared |= {"MASTER_PORT": port, "OMP_NUM_THREADS": "1", **environment}
-    command = [sys.executable, program, *map(str, arguments)]
+    shared |= {
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        **environment,
+    }
+    command = [sys.executable, *map(str, words)]
     return [
         subprocess.Popen(
             command,

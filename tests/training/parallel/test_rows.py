@@ -1,0 +1,75 @@
+"""Rows are dealt in stretches; what is counted over them is counted over the batch."""
+
+import pytest
+import torch
+from oracles.thread_group import together
+
+from mechlab.core.errors import UsageError
+from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
+from mechlab.dictionaries.dictionary import StepContext
+from mechlab.training.parallel.rows import RowCrew, RowPeers, dense_gradient, smallest_of_all
+
+ROWS = torch.arange(24.0).reshape(12, 2)
+
+
+def test_each_process_takes_its_stretch() -> None:
+    shares = together(3, lambda group: RowCrew(group).share(ROWS))
+    assert torch.equal(torch.cat(shares), ROWS)
+    assert {len(share) for share in shares} == {4}
+
+
+@pytest.mark.parametrize("n", [5, 7])
+def test_a_batch_that_does_not_divide_is_refused(n: int) -> None:
+    def ask(group: object) -> None:
+        crew = RowCrew(group)  # type: ignore[arg-type]
+        crew.refuse(d_sae=1, batch_size=35)
+        with pytest.raises(UsageError, match=f"does not divide among {n} processes: 12. Give a --batch-size that {n}"):
+            crew.share(ROWS)
+
+    together(n, ask)
+
+
+def test_the_losses_of_the_shares_are_those_of_the_batch() -> None:
+    dictionary = BatchTopKDictionary(BatchTopKConfig(d_in=6, d_sae=16, k=1.5))
+    rows = torch.randn(12, 6, generator=torch.Generator().manual_seed(0))
+    context = StepContext(3, torch.arange(16) % 2 == 0)
+    wanted = dictionary.loss(rows, rows, context)
+
+    def own(group: object) -> object:
+        crew = RowCrew(group)  # type: ignore[arg-type]
+        copy = BatchTopKDictionary(dictionary.config)
+        copy.peers = crew.peers
+        share = crew.share(rows)
+        losses = copy.loss(share, share, context)
+        losses.total.backward()
+        crew.reduce_gradients(copy)
+        return crew.whole(losses), copy.encoder.grad, crew.peers.smallest(losses.observed["compared"])
+
+    wanted.total.backward()
+    for found, gradient, smallest in together(4, own):
+        for name, part in wanted.parts.items():
+            torch.testing.assert_close(found.parts[name], part.detach())
+        assert torch.equal(found.fired, wanted.fired)
+        torch.testing.assert_close(found.l0, wanted.l0)
+        torch.testing.assert_close(gradient, dictionary.encoder.grad)
+        torch.testing.assert_close(smallest, wanted.observed["compared"].min())
+
+
+def test_the_smallest_of_nobodys_values_is_none() -> None:
+    assert together(2, lambda group: smallest_of_all(group, torch.zeros(0))) == [None, None]
+    some = together(2, lambda group: smallest_of_all(group, torch.full((group.rank,), 4.0)))
+    assert some == [4.0, 4.0]
+
+
+def test_the_count_is_that_of_the_whole_batch() -> None:
+    asked = together(
+        3, lambda group: RowPeers(group).best_of_batch(torch.ones(5, 4), 0.7, lambda v, c: torch.arange(c))
+    )
+    assert sum(map(len, asked)) == int(0.7 * 15)
+
+
+def test_a_parameter_the_loss_did_not_reach_has_no_slope() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    assert torch.equal(dense_gradient(parameter), torch.zeros(3))
+    parameter.grad = torch.arange(6.0).view(2, 3).T[:, 0]
+    assert dense_gradient(parameter).is_contiguous()
