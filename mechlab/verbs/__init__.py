@@ -14,5 +14,6 @@ VERBS = Registry(
         "evaluate": "mechlab.verbs.evaluate:VERB",
         "show": "mechlab.verbs.show:VERB",
         "runs": "mechlab.verbs.runs:VERB",
+        "convert": "mechlab.verbs.convert:VERB",
     },
 )

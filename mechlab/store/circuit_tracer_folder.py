@@ -1,0 +1,41 @@
+"""A folder of transcoders as circuit-tracer lays it out: `config.yaml`, and one safetensors file per layer."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from mechlab.core.config import read_yaml
+from mechlab.core.errors import ArtifactError
+from mechlab.store.disk import write_bytes
+from mechlab.store.tensors import read_tensors, write_tensors
+
+CONFIG_NAME = "config.yaml"
+LAYER = re.compile(r"layer_(\d+)\.safetensors")
+
+
+def write_transcoders(folder: Path, config: Mapping[str, Any], layers: Sequence[Mapping[str, Tensor]]) -> None:
+    """Write a set of transcoders; the layers first, so that a config means the folder is whole."""
+    for number, tensors in enumerate(layers):
+        write_tensors(folder / f"layer_{number}.safetensors", tensors)
+    write_bytes(folder / CONFIG_NAME, yaml.safe_dump(dict(config), sort_keys=False).encode())
+
+
+def read_transcoders(folder: Path) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
+    """Return the config of a set of transcoders, and the tensors of each layer from the first on.
+
+    Raises:
+        ArtifactError: a layer is missing or damaged, or the folder holds something else.
+        ConfigError: the config is missing or is not YAML.
+    """
+    config = read_yaml(folder / CONFIG_NAME)
+    if (kind := config.get("model_kind")) != "transcoder_set":
+        raise ArtifactError("folder is no set of transcoders", value=str(folder), remedy=f"Its model_kind is {kind}.")
+    found = {int(match[1]): path for path in folder.iterdir() if (match := LAYER.fullmatch(path.name))}
+    if sorted(found) != list(range(len(found))) or not found:
+        remedy = f"It has {', '.join(f'layer_{number}' for number in sorted(found)) or 'none'}."
+        raise ArtifactError("layers are missing", value=str(folder), remedy=remedy)
+    return config, [read_tensors(found[number]) for number in sorted(found)]
