@@ -19,8 +19,8 @@ from mechlab.core.errors import UsageError
 from mechlab.core.processes import this_place
 from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.store.assistant import RunAssistant
 from mechlab.store.checkpoints import Checkpoint
-from mechlab.store.helper import RunHelper
 from mechlab.store.writer import RunWriter
 from mechlab.training.parallel import CREWS
 from mechlab.training.parallel.crew import ONE, Crew
@@ -33,7 +33,7 @@ USUAL_WAY = "rows"
 FINISHED = -1
 N_PROCESSES = "n_processes"
 
-Keeper = RunWriter | RunHelper
+Keeper = RunWriter | RunAssistant
 
 
 def crew_for(options: "TrainOptions", batch_size: int) -> Crew:
@@ -62,10 +62,10 @@ def sharing(crew: Crew) -> Sharing | None:
     return partial(SharedReading, rank=crew.rank, n=crew.n, gather=crew.gather) if crew.n > 1 else None
 
 
-def helper_of(crew: Crew, out: Path) -> RunHelper | None:
+def assistant_of(crew: Crew, out: Path) -> RunAssistant | None:
     """Return what a process that does not write keeps the run with, as the first process says; None if all is done."""
     word = crew.first(0)
-    return None if word == FINISHED else RunHelper(out, crew.rank, crew.n, word)
+    return None if word == FINISHED else RunAssistant(out, crew.rank, crew.n, word)
 
 
 def tell_start(crew: Crew, found: Checkpoint | None) -> None:

@@ -20,7 +20,7 @@ from mechlab.verbs.steps.judging import judge
 from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, training_rows
 from mechlab.verbs.steps.reporting import RunCard, report_page
 from mechlab.verbs.steps.steering import SAMPLES_NAME, samples_text, steered_samples
-from mechlab.verbs.steps.together import helper_of, tell_finished, tell_start
+from mechlab.verbs.steps.together import assistant_of, tell_finished, tell_start
 from mechlab.verbs.train_options import TrainOptions
 
 NOT_OF_THE_RESULT = {"out", "device", "threads", "dry_run", "resume", "kind", "dictionary", "training", "parallel"}
@@ -59,9 +59,9 @@ def train_run(options: TrainOptions, progress: Progress, crew: Crew = ONE) -> Ru
 def help_train(options: TrainOptions, crew: Crew) -> None:
     """Train with the crew's first process, which writes the run."""
     subject = open_subject(options)
-    helper = helper_of(crew, options.out or _default_out(options, identity_of(options, subject)))
-    if helper is not None:
-        fit_in_run(options, subject, training_rows(subject, SILENT), helper, SILENT, crew)
+    assistant = assistant_of(crew, options.out or _default_out(options, identity_of(options, subject)))
+    if assistant is not None:
+        fit_in_run(options, subject, training_rows(subject, SILENT), assistant, SILENT, crew)
 
 
 def identity_of(options: TrainOptions, subject: Subject) -> Identity:

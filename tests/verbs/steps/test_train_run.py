@@ -16,7 +16,7 @@ from mechlab.verbs.train_options import TrainOptions
 
 SMALL = ("--corpus", "tales", "--row-length", "32", "--tokens", "2048", "--eval-tokens", "512", "--k", "4")
 SIZE = ("--site", "resid_post.0", "--features", "24", "--batch-size", "256", "--pool", "512", "--device", "cpu")
-NOWHERE_IN_THE_ID = {"out", "device", "threads", "resume", "dry_run", "needs_target"}
+NOWHERE_IN_THE_ID = {"out", "device", "threads", "resume", "dry_run", "needs_target", "parallel"}
 LONG = ("--checkpoint-every", "5", "-s", "training.n_tokens=51200", "-s", "training.log_every_steps=3")
 
 
@@ -118,7 +118,7 @@ def test_a_loss_that_explodes_is_one_line_and_keeps_the_last_good_checkpoint(opt
 
 
 def test_the_id_is_of_the_result_and_not_of_where_it_is_put(options, subject):
-    same = {"out": "elsewhere", "device": "auto", "threads": 2, "resume": True, "dry_run": True}
+    same = {"out": "elsewhere", "device": "auto", "threads": 2, "resume": True, "dry_run": True, "parallel": "features"}
     for name, value in same.items():
         assert identity_of(options(**{name: value}), subject).run_id() == identity_of(options(), subject).run_id()
     assert set(same) | {"kind", "dictionary", "training"} == NOT_OF_THE_RESULT

@@ -12,12 +12,12 @@ from mechlab.store.shards import write_shard
 from mechlab.store.writer import SUFFIX
 
 
-class RunHelper:
-    """What a helper has in place of a `RunWriter`: it writes its own shard of checkpoints, and nothing else.
+class RunAssistant:
+    """What an assistant has in place of a `RunWriter`: it writes its own shard of checkpoints, and nothing else.
 
     Args:
         out: the run's folder, on a disk all processes share.
-        index: number of the helper's shard.
+        index: number of the assistant's shard.
         n: number of shards.
         resumed_step: the step of the checkpoint the writer goes on from; 0 if there is none.
     """
@@ -28,7 +28,7 @@ class RunHelper:
 
     @property
     def resumed_from(self) -> Checkpoint | None:
-        """Return the checkpoint to go on from; of one in n shards, the helper's own.
+        """Return the checkpoint to go on from; of one in n shards, the assistant's own.
 
         Raises:
             ArtifactError: it is damaged.
@@ -39,7 +39,7 @@ class RunHelper:
         """Leave the log to the writer."""
 
     def save_shard(self, step: int, index: int, n: int, tensors: Mapping[str, Tensor]) -> str:
-        """Write the helper's part of the coming checkpoint and return its SHA-256."""
+        """Write the assistant's part of the coming checkpoint and return its SHA-256."""
         return write_shard(unfinished_place(self._checkpoints, step), index, n, tensors)
 
     def save_checkpoint(
