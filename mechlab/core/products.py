@@ -42,7 +42,7 @@ def exact_products() -> Iterator[None]:
 
 @contextmanager
 def _onednn_allowed() -> Iterator[None]:
-    settings = torch.backends.mkldnn.matmul
+    settings = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
     before = settings.fp32_precision
     settings.fp32_precision = ALLOW_ONEDNN
     try:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mechlab.core.errors import UsageError
-from mechlab.core.runtime import SMALL_MODEL_PARAMS, keep_freed_memory, resolve_device, use_threads
+from mechlab.core.runtime import SMALL_MODEL_PARAMS, resolve_device, use_threads
 
 
 def test_the_cpu_is_always_there():
