@@ -29,7 +29,8 @@ def footprint(kind: type[Dictionary], dictionary: DictionaryConfig, config: Trai
     """
     parameters = dictionary.n_parameters * BYTES
     codes = config.batch_size * dictionary.d_sae * BYTES * kind.dense_codes
-    rows = config.batch_size * (dictionary.d_in + dictionary.width_out) * BYTES * 3
+    rebuilt = dictionary.width_out * len(dictionary.levels)  # every nested prefix has a reconstruction of its own
+    rows = config.batch_size * (dictionary.d_in + rebuilt) * BYTES * 3
     checkpoint = parameters * COPIES_ON_DISK + dictionary.d_sae * 8
     held = checkpoint if config.checkpoint_every_steps else 0
     return Footprint(parameters * COPIES_IN_STEP + codes + rows + held, checkpoint, parameters, config.n_steps)

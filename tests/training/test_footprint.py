@@ -58,6 +58,15 @@ def test_checkpoints_need_memory_for_their_copy() -> None:
     assert with_them.memory == without.memory + without.checkpoint
 
 
+def test_every_nested_prefix_needs_memory_for_its_reconstruction() -> None:
+    kind, sizes = KINDS["matryoshka"], {"d_in": 20, "d_sae": 64, "k": 3}
+    one, three = (
+        footprint(kind, build(kind.Config, {**sizes, "widths": widths}), TrainConfig(batch_size=100))
+        for widths in ([64], [4, 16, 64])
+    )
+    assert three.memory - one.memory == 2 * 100 * 20 * 4 * 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_is_as_announced(kind: str) -> None:
