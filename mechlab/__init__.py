@@ -28,6 +28,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
     from mechlab.corpora.opening import open_corpus
     from mechlab.corpora.rows import TokenRows, pack, split
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "activations.pairs": ("PairStream",),
     "activations.stream": ("ActivationStream", "StreamConfig"),
     "corpora.opening": ("open_corpus",),
     "corpora.rows": ("TokenRows", "pack", "split"),
