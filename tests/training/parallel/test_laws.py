@@ -29,23 +29,28 @@ def is_the_same(case: Case, found: dict[str, Tensor], wanted: dict[str, Tensor])
     return bool(distance(*ends) <= TOLERANCE * distance(start, ends[1]))
 
 
+def assert_same_log(found: list[dict[str, float]], wanted: list[dict[str, float]]) -> None:
+    assert len(wanted) == len(found) == 3
+    for ours, theirs in zip(wanted, found, strict=True):
+        assert theirs == pytest.approx(ours, rel=TOLERANCE, abs=1e-6)
+
+
 @CASES
 def test_two_processes_end_in_the_weights_of_one(case: Case, by_two: dict[str, Any]) -> None:
     alone, log = small_crew.trained(case)
     together_ = by_two[case.name]
     assert is_the_same(case, together_.tensors, alone)
     assert together_.tensors["n_dead"] == alone["n_dead"]
-    assert len(log) == len(together_.log) == 3
-    for ours, theirs in zip(log, together_.log, strict=True):
-        assert theirs == pytest.approx(ours, rel=TOLERANCE, abs=1e-9)
+    assert_same_log(together_.log, log)
 
 
 @pytest.mark.parametrize("n", [3, 4])
 @CASES
 def test_so_do_more(case: Case, n: int) -> None:
-    alone, _ = small_crew.trained(case)
-    for tensors, _ in together(n, lambda group: small_crew.trained(case, CREWS[case.way](group))):
+    alone, log = small_crew.trained(case)
+    for tensors, theirs in together(n, lambda group: small_crew.trained(case, CREWS[case.way](group))):
         assert is_the_same(case, tensors, alone)
+        assert_same_log(theirs, log)
 
 
 def test_the_cases_have_something_to_share() -> None:
