@@ -78,7 +78,7 @@ class CrosslayerTranscoder(OwnFolder, JumpReluDictionary, Crosslayer):
     Config = CrosslayerTranscoderConfig
     saelens_architectures = ("crosslayer",)
     parallel = frozenset({"rows"})
-    row_wise = False
+    dense_codes, in_tiles, row_wise = 7, False, False
 
     def few_fire(self, inputs: Inputs) -> bool:
         """Return False: a layer's features read a part of the input only, in dense products."""

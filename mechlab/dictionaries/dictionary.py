@@ -123,7 +123,9 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     Config: ClassVar[type[DictionaryConfig]]
     saelens_architectures: ClassVar[tuple[str, ...]]
     dense_codes: ClassVar[int]
-    """How many `[batch, d_sae]` arrays of numbers a training step holds at once."""
+    """How many arrays of a number for each code of a batch, or of a tile of it, a training step holds at once."""
+    in_tiles: ClassVar[bool] = False
+    """Whether a training step on a CPU takes a batch in tiles, so that only those of one are held."""
     row_wise: ClassVar[bool] = False
     """Whether the loss is a mean over rows, so that a batch may be taken a few rows at a time."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()

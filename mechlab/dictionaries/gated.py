@@ -19,7 +19,6 @@ from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.gate import codes_and_gates, gated
-from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
 from mechlab.dictionaries.tiles import Tiles, above, is_sparse
@@ -58,7 +57,8 @@ class GatedDictionary(Dictionary[GatedConfig]):
 
     kind = "gated"
     Config = GatedConfig
-    dense_codes = 8
+    dense_codes = 12
+    in_tiles = True
     saelens_architectures = ("gated",)
     row_wise = True
     parallel = frozenset({"rows", "features"})
@@ -85,7 +85,7 @@ class GatedDictionary(Dictionary[GatedConfig]):
     @torch.no_grad()
     def few_fire(self, inputs: Inputs) -> bool:
         """Return whether so few gates of a few rows are open that the loss should touch only those."""
-        return self.peers is ALONE and is_sparse(self._tiles(inputs))
+        return self.peers.has_all_features and is_sparse(self._tiles(inputs))
 
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error, the penalty on the gate, and the squared error of what the gate alone reconstructs."""

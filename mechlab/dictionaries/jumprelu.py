@@ -12,7 +12,6 @@ from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import centred_linear, summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.jump import jumped_and_on
-from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
 from mechlab.dictionaries.tiles import Tiles, above, is_sparse
@@ -56,7 +55,8 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
 
     kind = "jumprelu"
     Config = JumpReluConfig
-    dense_codes = 6
+    dense_codes = 20
+    in_tiles = True
     saelens_architectures = ("jumprelu",)
     row_wise = True
     estimated_gradients = frozenset({"threshold"})
@@ -73,7 +73,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
     @torch.no_grad()
     def few_fire(self, inputs: Inputs) -> bool:
         """Return whether so few pre-activations come near their threshold that the loss should touch only those."""
-        return self.peers is ALONE and is_sparse(self._near_threshold(inputs))
+        return self.peers.has_all_features and is_sparse(self._near_threshold(inputs))
 
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the sparsity penalty, plus the pull on dead features."""

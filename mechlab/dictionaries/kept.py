@@ -39,6 +39,7 @@ class KeptDictionary(Dictionary[KeptConfigT]):
     """
 
     dense_codes = 3
+    in_tiles = True
 
     @abstractmethod
     def keep(self, contributions: Codes) -> Kept:

@@ -36,7 +36,8 @@ class ReluDictionary(Dictionary[ReluConfig]):
 
     kind = "relu"
     Config = ReluConfig
-    dense_codes = 4
+    dense_codes = 16
+    in_tiles = True
     saelens_architectures = ("standard",)
     row_wise = True
     parallel = frozenset({"rows", "features"})

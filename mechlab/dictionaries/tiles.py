@@ -12,7 +12,8 @@ from mechlab.dictionaries.sparse import Kept
 
 TILE_NUMBERS = 1 << 22
 GROUPS = 8
-SAMPLE_ROWS, MARGIN, DENSE_ABOVE = 32, 1.3, 40
+SAMPLE_ROWS, DENSE_ABOVE = 32, 40
+MARGINS = (1.3, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,12 @@ def row_topk(values: Codes, k: int) -> tuple[Float[Tensor, "batch k"], Int[Tenso
 
 def largest_of_batch(tiles: Tiles, count: int) -> Chosen:
     """Return the `count` largest positive contributions of the batch (all positive ones if fewer)."""
-    for floor in (_likely_floor(tiles, count), 0.0):
-        found = above(tiles, floor)
-        if len(found.contributions) >= count or floor == 0.0:
+    floors = _falling_floors(tiles, count)
+    found = above(tiles, next(floors))
+    for floor in floors:
+        if len(found.contributions) >= count:
             break
+        found = above(tiles, floor)
     if len(found.contributions) <= count:
         return found
     best = found.contributions.topk(count, sorted=False).indices.sort().values
@@ -131,10 +134,13 @@ def _places_above(values: Codes, floor: float) -> Int[Tensor, "n_found"]:
     return members[torch.take(values, members) > floor].sort().values
 
 
-def _likely_floor(tiles: Tiles, count: int) -> float:
-    """Return a number that somewhat more than `count` contributions of the batch exceed, judged by its first rows."""
-    batch, _ = tiles.shape
+def _falling_floors(tiles: Tiles, count: int) -> Iterator[float]:
+    """Yield numbers that more and more contributions exceed, the first somewhat more than `count`, by a few rows."""
     sample = tiles.first_rows()
-    wanted = min(sample.numel(), int(MARGIN * count * len(sample) / batch) + SAMPLE_ROWS)
-    sample = sample.flatten()
-    return max(0.0, float(sample.topk(wanted, sorted=True).values[-1]))
+    expected = count * len(sample) / tiles.shape[0]
+    ranked = sample.flatten().topk(min(sample.numel(), int(MARGINS[-1] * expected) + SAMPLE_ROWS), sorted=True).values
+    for margin in MARGINS:
+        floor = float(ranked[min(len(ranked) - 1, int(margin * expected) + SAMPLE_ROWS)])
+        if floor > 0.0:
+            yield floor
+    yield 0.0

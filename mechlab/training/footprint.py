@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig
+from mechlab.dictionaries.tiles import TILE_NUMBERS
 from mechlab.training.config import TrainConfig
 
 BYTES = 4
@@ -28,7 +29,8 @@ def footprint(kind: type[Dictionary], dictionary: DictionaryConfig, config: Trai
     Writing a checkpoint holds its copy until the next step, so with checkpoints the memory is that much more.
     """
     parameters = dictionary.n_parameters * BYTES
-    codes = config.batch_size * dictionary.d_sae * BYTES * kind.dense_codes
+    codes = config.batch_size * dictionary.d_sae
+    codes = (min(codes, TILE_NUMBERS) if kind.in_tiles else codes) * BYTES * kind.dense_codes
     rebuilt = dictionary.width_out * len(dictionary.levels)  # every nested prefix has a reconstruction of its own
     rows = config.batch_size * (dictionary.d_in + rebuilt) * BYTES * 3
     checkpoint = parameters * COPIES_ON_DISK + dictionary.d_sae * 8

@@ -13,8 +13,7 @@ from torch import Tensor
 from mechlab.core.products import exact_products
 from mechlab.dictionaries.centred_linear import gradients_in_place
 from mechlab.dictionaries.dictionary import Dictionary, Losses, StepContext
-
-TILE_NUMBERS = 1 << 22
+from mechlab.dictionaries.tiles import TILE_NUMBERS
 
 
 def differentiate(dictionary: Dictionary, inputs: Tensor, targets: Tensor, context: StepContext) -> Losses:

@@ -1,0 +1,64 @@
+"""Experiment 003: how much CPU time does one training step take beside SAELens's, at the same update?"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from cases import Case, both, cases  # noqa: E402
+
+from mechlab.core.products import route  # noqa: E402
+
+UPDATES, ROUNDS = 12, 4
+
+
+def main() -> None:
+    """Measure every case, or those whose name holds the word given, and write result.json."""
+    torch.set_num_threads(1)
+    chosen = [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
+    rows = [measured(case) for case in chosen]
+    if len(sys.argv) < 2:
+        result = {"products": route(), "torch": torch.__version__, "threads": 1, "rows": rows}
+        (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def measured(case: Case) -> dict:
+    """Return CPU ms per step of both, their ratio, and how far apart twelve updates have brought the parameters."""
+    run, trainer, rows = both(case)
+    before = run.dictionary.W_dec.detach().clone()
+    times: list[tuple[float, float]] = []
+    for step in range(UPDATES):
+        if case.regime == "dead":
+            run.tokens_since_fired[: case.d_sae // 10] = run.config.dead_after_tokens + 1
+            trainer.n_forward_passes_since_fired[: case.d_sae // 10] = trainer.cfg.dead_feature_window + 1
+        if step < ROUNDS or case.regime != "dead":
+            times.append((cpu_ms(lambda: step_theirs(trainer, rows)), cpu_ms(lambda: run.advance(rows, rows))))
+    change = (trainer.sae.W_dec - before).norm()
+    apart = float((trainer.sae.W_dec - run.dictionary.W_dec).norm() / change)
+    theirs, ours = (statistics.median(side[1:]) for side in zip(*times, strict=True))
+    row = {"case": case.name, "saelens_ms": theirs, "mechlab_ms": ours, "ratio": theirs / ours, "target": case.target}
+    print(row, f"parameters apart by {apart:.1e} of the change", flush=True)
+    return row | {"parameters_apart": apart, "updates": len(times)}
+
+
+def step_theirs(trainer: object, rows: torch.Tensor) -> None:
+    """Take one step of SAELens's trainer."""
+    trainer.step(rows)  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.n_training_steps += 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def cpu_ms(work: object) -> float:
+    """Return the CPU milliseconds of a call."""
+    started = time.process_time()
+    work()  # pyright: ignore[reportCallIssue]
+    return 1000 * (time.process_time() - started)
+
+
+if __name__ == "__main__":
+    main()
