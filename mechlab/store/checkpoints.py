@@ -16,6 +16,7 @@ from mechlab.store.tensors import read_tensors, write_tensors
 
 TENSORS_NAME = "tensors.safetensors"
 STATE_NAME = "state.json"
+_PREFIX = "step-"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,19 @@ def read_checkpoint(folder: Path, step: int, part: tuple[int, int]) -> Checkpoin
 
 def checkpoint_places(folder: Path) -> list[Path]:
     """Return the folders of whole checkpoints, the oldest first."""
-    return sorted(folder.glob("step-*"), key=lambda place: (len(place.name), place.name))
+    return sorted(folder.glob(f"{_PREFIX}*"), key=lambda place: (len(place.name), place.name))
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Return the steps of whole checkpoints, the oldest first."""
+    return [int(place.name.removeprefix(_PREFIX)) for place in checkpoint_places(folder)]
+
+
+def drop_later(folder: Path, step: int | None) -> None:
+    """Delete the checkpoints after a step; None deletes none."""
+    for later in checkpoint_steps(folder):
+        if step is not None and later > step:
+            _remove(folder / _name(later))
 
 
 def prune(folder: Path, keep: int) -> None:
@@ -124,7 +137,7 @@ def _checked(place: Path, part: tuple[int, int] | None) -> Checkpoint:
 
 
 def _name(step: int) -> str:
-    return f"step-{step:08d}"
+    return f"{_PREFIX}{step:08d}"
 
 
 def _remove_but(folder: Path, kept: set[str]) -> None:

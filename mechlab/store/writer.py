@@ -16,6 +16,8 @@ from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.store.checkpoints import (
     Checkpoint,
     checkpoint_places,
+    checkpoint_steps,
+    drop_later,
     latest_checkpoint,
     prune,
     unfinished_place,
@@ -40,15 +42,30 @@ class RunWriter:
 
     A block that fails leaves `<out>.partial` if there is a checkpoint to resume from, and nothing otherwise.
     `resumed_from` is the checkpoint to go on from, None at a start from nothing.
+
+    Args:
+        out: the run's folder.
+        identity: what determines the run.
+        resume: go on with an unfinished run.
+        at_step: the checkpoint to go on from, later ones being dropped; 0 starts from nothing, None takes the newest.
+        keep_checkpoints: how many of the newest stay.
     """
 
-    def __init__(self, out: Path, identity: Identity, *, resume: bool = False, keep_checkpoints: int = 2) -> None:
+    def __init__(
+        self,
+        out: Path,
+        identity: Identity,
+        *,
+        resume: bool = False,
+        at_step: int | None = None,
+        keep_checkpoints: int = 2,
+    ) -> None:
         self.out = out.resolve()
         self.folder = self.out.with_name(self.out.name + SUFFIX)
         self.identity = identity
         self.keep_checkpoints = keep_checkpoints
         self.resumed_from: Checkpoint | None = None
-        self._resume = resume
+        self._resume, self._at_step = resume, at_step
         self._lock = FolderLock(self.folder)
         self._began = time.monotonic()
         self._provenance = provenance_now()
@@ -149,6 +166,7 @@ class RunWriter:
         """Go on from the newest checkpoint, or clear what a run killed before its first checkpoint left."""
         if checkpoint_places(self.folder / CHECKPOINTS_NAME):
             self._refuse_resumption()
+            drop_later(self.folder / CHECKPOINTS_NAME, self._at_step)
             self.resumed_from = latest_checkpoint(self.folder / CHECKPOINTS_NAME)
         _clear(self.folder, SURVIVES_RESUMPTION if self.resumed_from else (LOCK_NAME,))
         if self.resumed_from:
@@ -175,6 +193,11 @@ class RunWriter:
         if owned and not checkpoint_places(self.folder / CHECKPOINTS_NAME):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
+
+
+def unfinished_steps(out: Path) -> list[int]:
+    """Return the steps after which an unfinished run left checkpoints, the oldest first."""
+    return checkpoint_steps(out.resolve().with_name(out.name + SUFFIX) / CHECKPOINTS_NAME)
 
 
 def _refuse_foreign(out: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one training loop every dictionary kind shares.
+"""The one training loop every dictionary kind shares, for one dictionary or for many on the same batches.
 
 1. Take a batch; the first one also sets the scales that bring activations to norm `sqrt(d)`, and `b_dec`.
 2. Compute the kind's loss, clip the gradient, take an Adam step at the schedule's learning rate.
@@ -7,39 +7,17 @@
 5. Fold the scales into the weights, so that the dictionary takes raw activations.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from torch import Tensor
-
+from mechlab.core.errors import TrainingDiverged
 from mechlab.core.progress import SILENT, Progress
 from mechlab.dictionaries.dictionary import Dictionary
-from mechlab.training.checkpoints import Checkpointer
 from mechlab.training.config import TrainConfig
-from mechlab.training.log_line import log_line
+from mechlab.training.course import Course, TrainingResult, Watcher
 from mechlab.training.parallel.crew import ONE, Crew
 from mechlab.training.run import TrainingRun
 from mechlab.training.source import DataSource
 from mechlab.training.state import TrainingState
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """Who looks on: a progress bar, a reader of log lines, a keeper of checkpoints (None: nobody)."""
-
-    progress: Progress = SILENT
-    log: Callable[[dict[str, float]], None] | None = None
-    save: Callable[[int, TrainingState], None] | None = None
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a run ended: steps and tokens taken, the last log line, and which features had not fired for the window."""
-
-    n_steps: int
-    n_tokens: int
-    last: dict[str, float]
-    dead: Tensor
 
 
 def fit(
@@ -66,31 +44,34 @@ def fit(
         ArtifactError: the state is of another dictionary.
     """
     watcher = watcher or Watcher()
-    run = TrainingRun(dictionary, source, config, crew)
-    if resume is not None:
-        run.restore(resume)
-    checkpoints = Checkpointer(run, watcher.save)
-    last: dict[str, float] = {}
-    with watcher.progress.task("training", config.n_steps * config.batch_size, "tokens") as bar:
-        bar.advance(run.tokens)
-        while run.step < config.n_steps:
-            lr = run.lr
-            inputs, targets = run.next_batch()
-            losses = run.advance(inputs, targets)
-            checkpoints.release()
-            shown: dict[str, float] = {}
-            if _is_due(run.step, config.log_every_steps, config):
-                last = log_line(run, losses, targets, lr)
-                shown = {name: last[name] for name in ("loss", "l0")}
-                if watcher.log is not None:
-                    watcher.log(last)
-            bar.advance(len(inputs) * crew.n_row_shares, **shown)
-            if config.checkpoint_every_steps and _is_due(run.step, config.checkpoint_every_steps, config):
-                checkpoints.hold()
-    checkpoints.release()
-    run.finish()
-    return TrainingResult(run.step, run.tokens, last, run.dead)
+    course = Course(TrainingRun(dictionary, source, config, crew), watcher, resume)
+    (ended,) = fit_together([course], watcher.progress)
+    if isinstance(ended, TrainingDiverged):
+        raise ended
+    return ended
 
 
-def _is_due(step: int, every: int, config: TrainConfig) -> bool:
-    return step % every == 0 or step == config.n_steps
+def fit_together(courses: Sequence[Course], progress: Progress = SILENT) -> list[TrainingResult | TrainingDiverged]:
+    """Train several dictionaries in turn, a step each, so that sources that share their batches keep step.
+
+    Returns:
+        How each ended; one that diverged is left behind, the others go on.
+
+    Raises:
+        UsageError: a source ran out.
+    """
+    ended: dict[Course, TrainingResult | TrainingDiverged] = {}
+    with progress.task("training", sum(course.n_tokens for course in courses), "tokens") as bar:
+        bar.advance(sum(course.run.tokens for course in courses))
+        while going := [course for course in courses if course not in ended]:
+            for course in going:
+                if course.at_end:
+                    ended[course] = course.finish()
+                    continue
+                try:
+                    n_tokens, shown = course.step()
+                except TrainingDiverged as error:
+                    ended[course] = error
+                else:
+                    bar.advance(n_tokens, **(shown if len(courses) == 1 else {}))
+    return [ended[course] for course in courses]

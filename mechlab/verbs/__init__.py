@@ -11,6 +11,7 @@ VERBS = Registry(
         "demo": "mechlab.verbs.demo:VERB",
         "models": "mechlab.verbs.models:VERB",
         "train": "mechlab.verbs.train:VERB",
+        "sweep": "mechlab.verbs.sweep:VERB",
         "evaluate": "mechlab.verbs.evaluate:VERB",
         "show": "mechlab.verbs.show:VERB",
         "runs": "mechlab.verbs.runs:VERB",

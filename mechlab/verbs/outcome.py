@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -52,8 +52,8 @@ class Verb:
     """A command: its config, whose fields are its options, and the function that does it.
 
     With `kinds`, the command is followed by a kind (`train topk`): the fields of the kind's `Config` become options too
-    and are handed over under `kind_key`. In a kind's place may stand one of the `short_forms`. One that works
-    `in_several` processes may be started by torchrun.
+    and are handed over under `kind_key`; with `kind_lists` each takes several values. In a kind's place may stand one
+    of the `short_forms`. One that works `in_several` processes may be started by torchrun.
     """
 
     config: type[Config]
@@ -61,6 +61,7 @@ class Verb:
     kinds: Registry | None = None
     kind_key: str = ""
     kind_keys_set_by_verb: frozenset[str] = frozenset()
+    kind_lists: bool = False
     short_forms: Mapping[str, ShortForm] = field(default_factory=dict)
     in_several: bool = False
 
@@ -72,9 +73,22 @@ class Verb:
     def fields_of(self, kind: Any) -> dict[str, FieldInfo]:
         """Return the fields of a kind's `Config` that become options: those neither the verb nor its site sets."""
         own = kind.Config.model_fields.items()
-        return {
-            name: field for name, field in own if name not in {*self.kind_keys_set_by_verb, *self.config.model_fields}
-        }
+        taken = {*self.kind_keys_set_by_verb, *self.config.model_fields}
+        return {name: several(field) if self.kind_lists else field for name, field in own if name not in taken}
+
+
+def several(field: FieldInfo) -> FieldInfo:
+    """Return the field of a list of such values; one that is a list already stays as it is."""
+    if is_list(field.annotation):
+        return field
+    default = () if field.is_required() or field.default is None else (field.get_default(call_default_factory=True),)
+    kind: Any = field.annotation
+    return FieldInfo(annotation=tuple[kind, ...], default=default, description=field.description)
+
+
+def is_list(annotation: Any) -> bool:
+    """Return whether a field holds a list, or may."""
+    return get_origin(annotation) in (list, tuple) or any(is_list(part) for part in get_args(annotation))
 
 
 class Positional:

@@ -8,21 +8,10 @@ from mechlab.core.config import Config
 from mechlab.verbs.outcome import Hidden
 
 
-class SubjectConfig(Config):
-    """What is looked at."""
+class ReadingConfig(Config):
+    """A model and the text it reads."""
 
     model: str = Field("tales", description="Built-in name, Hugging Face folder, or hub name.")
-    site: str = Field(
-        "resid_post.2",
-        description="Place in the model: resid_post.2, mlp_out.0, blocks.2.hook_resid_post. mlp.L: from what enters "
-        "the MLP to what it gives.",
-    )
-    target: str | None = Field(
-        None,
-        exclude=True,  # the run says by name where it went, and only if it went elsewhere
-        description="Place to rebuild from the site, which makes it a transcoder. Left out: the site itself.",
-    )
-    needs_target: Annotated[bool, Hidden()] = Field(False, exclude=True, description="Refuse a site without a target.")
     corpus: str | None = Field(
         None,
         description="Built-in name, text/JSONL/Parquet/Arrow file or folder, hub name, or `sampled`: text the model "
@@ -35,3 +24,19 @@ class SubjectConfig(Config):
     seed: NonNegativeInt = Field(0, description="Seed of every draw.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")
     threads: PositiveInt | None = Field(None, description="CPU threads. Left out: one for a small model, else all.")
+
+
+class SubjectConfig(ReadingConfig):
+    """What is looked at: one place in a model, or a pair of them."""
+
+    site: str = Field(
+        "resid_post.2",
+        description="Place in the model: resid_post.2, mlp_out.0, blocks.2.hook_resid_post. mlp.L: from what enters "
+        "the MLP to what it gives.",
+    )
+    target: str | None = Field(
+        None,
+        exclude=True,  # the run says by name where it went, and only if it went elsewhere
+        description="Place to rebuild from the site, which makes it a transcoder. Left out: the site itself.",
+    )
+    needs_target: Annotated[bool, Hidden()] = Field(False, exclude=True, description="Refuse a site without a target.")

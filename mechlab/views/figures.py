@@ -19,7 +19,7 @@ AXIS_PX = 56
 
 def training_curve(curve: Curve, palette: Palette = LIGHT) -> Figure:
     """Return one small curve with its last value written at its end."""
-    figure = Figure(_line(curve, palette), _layout(palette, height=170, title=_titled(curve.name, curve.unit, palette)))
+    figure = Figure(_line(curve, palette), layout(palette, height=170, title=_titled(curve.name, curve.unit, palette)))
     figure.add_annotation(**_last_value(curve, palette))
     figure.update_xaxes(nticks=4)
     figure.update_yaxes(nticks=4, exponentformat=_exponents(curve))
@@ -35,7 +35,7 @@ def training_curves(curves: Sequence[Curve], palette: Palette = LIGHT, columns: 
         row, column = index // columns + 1, index % columns + 1
         figure.add_trace(_line(curve, palette), row=row, col=column)
         figure.update_yaxes(nticks=4, exponentformat=_exponents(curve), row=row, col=column)
-    figure.update_layout(_layout(palette, height=60 + 170 * rows))
+    figure.update_layout(layout(palette, height=60 + 170 * rows))
     figure.update_xaxes(nticks=4)
     return figure
 
@@ -50,7 +50,7 @@ def density_histogram(density: Histogram, n_dead: int = 0, palette: Palette = LI
     ]
     bars = Bar(x=centres, y=density.counts, width=widths, marker={"color": palette.blue, "line": _gap(palette)})
     bars.update(customdata=told, hovertemplate="%{customdata}<extra></extra>")
-    figure = Figure(bars, _layout(palette, height=230))
+    figure = Figure(bars, layout(palette, height=230))
     powers = range(round(density.edges[0] - 0.5), round(density.edges[-1] + 0.5) + 1)
     ticks = [f"10<sup>−{-power}</sup>" if power else "1" for power in powers]
     figure.update_xaxes(title="share of tokens on which the feature fires", tickvals=list(powers), ticktext=ticks)
@@ -77,7 +77,7 @@ def metric_intervals(rows: Sequence[MetricRow], palette: Palette = LIGHT) -> Fig
                 figure.add_trace(_hollow(null, points, index, palette), row=place, col=1)
         figure.update_xaxes(title={"text": escape(unit), "standoff": 4}, row=place, col=1)
         figure.update_yaxes(range=[len(group) - 0.5, -0.5], row=place, col=1)
-    figure.update_layout(_layout(palette, height=40 + height), showlegend=bool(nulls))
+    figure.update_layout(layout(palette, height=40 + height), showlegend=bool(nulls))
     return _ruled(_legend_once(figure))
 
 
@@ -88,10 +88,36 @@ def ground_truth(rows: Sequence[CauseRow], palette: Palette = LIGHT) -> Figure:
     for index, null in enumerate(dict.fromkeys(b.name for row in rows for b in row.baselines)):
         points = [(escape(row.cause), b.f1) for row in rows for b in row.baselines if b.name == null]
         figure.add_trace(_hollow(null, points, index, palette))
-    figure.update_layout(_layout(palette, height=100 + ROW_PX * len(rows)), showlegend=True)
+    figure.update_layout(layout(palette, height=100 + ROW_PX * len(rows)), showlegend=True)
     figure.update_xaxes(title="F1 on tokens the feature was not chosen on", range=[-0.02, 1.02])
     figure.update_yaxes(range=[len(rows) - 0.5, -0.5])
     return _ruled(figure)
+
+
+def layout(palette: Palette, height: int, title: str = "") -> dict[str, object]:
+    """Return how every figure is set: no toolbar's room, no zoom, hairlines, the page's colours and type."""
+    axis = {
+        "gridcolor": palette.line,
+        "linecolor": palette.line,
+        "zerolinecolor": palette.line,
+        "automargin": True,
+        "fixedrange": True,
+        "title": {"font": {"size": 12, "color": palette.muted}},
+    }
+    return {
+        "template": {"layout": {"xaxis": axis | {"showgrid": False, "ticks": "outside"}, "yaxis": axis}},
+        "title": {"text": title, "x": 0, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": 13}},
+        "font": {"family": FONT, "size": 12, "color": palette.ink},
+        "paper_bgcolor": palette.paper,
+        "plot_bgcolor": palette.paper,
+        "hoverlabel": {"bgcolor": palette.panel, "bordercolor": palette.line, "font": {"color": palette.ink}},
+        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False},
+        "margin": {"l": 8, "r": 12, "t": 34, "b": 8},
+        "height": height,
+        "dragmode": False,
+        "showlegend": False,
+        "bargap": 0,
+    }
 
 
 def _line(curve: Curve, palette: Palette) -> Scatter:
@@ -123,31 +149,6 @@ def _hollow(name: str, points: Sequence[tuple[str, float]], index: int, palette:
     }
     dots = Scatter(x=[x for _, x in points], y=[y for y, _ in points], mode="markers", name=escape(name), marker=marker)
     return dots.update(hovertemplate=f"%{{y}}: {escape(name)} %{{x:.4g}}<extra></extra>", legendgroup=escape(name))
-
-
-def _layout(palette: Palette, height: int, title: str = "") -> dict[str, object]:
-    axis = {
-        "gridcolor": palette.line,
-        "linecolor": palette.line,
-        "zerolinecolor": palette.line,
-        "automargin": True,
-        "fixedrange": True,
-        "title": {"font": {"size": 12, "color": palette.muted}},
-    }
-    return {
-        "template": {"layout": {"xaxis": axis | {"showgrid": False, "ticks": "outside"}, "yaxis": axis}},
-        "title": {"text": title, "x": 0, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": 13}},
-        "font": {"family": FONT, "size": 12, "color": palette.ink},
-        "paper_bgcolor": palette.paper,
-        "plot_bgcolor": palette.paper,
-        "hoverlabel": {"bgcolor": palette.panel, "bordercolor": palette.line, "font": {"color": palette.ink}},
-        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False},
-        "margin": {"l": 8, "r": 12, "t": 34, "b": 8},
-        "height": height,
-        "dragmode": False,
-        "showlegend": False,
-        "bargap": 0,
-    }
 
 
 def _titled(name: str, unit: str, palette: Palette) -> str:

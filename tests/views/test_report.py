@@ -1,7 +1,6 @@
 """The report opens from disk in a real browser, asks no network, makes no error, and is read by keyboard."""
 
 import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from oracles.chromium import BROWSER, Visit, visit
 from views.sample_report import estimate, sample_report
 
-from mechlab.views.report import render_report, script_json
+from mechlab.views.report import render_report
 from mechlab.views.report_data import Context, FeatureCard, ReportData
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
@@ -139,13 +138,6 @@ def test_every_metric_stands_with_interval_count_nulls_and_meaning(page):
     row = markup[markup.index("CE loss recovered<small>") :].split("</tr>")[0]
     for part in ("0.9871", "[0.9857, 0.9885]", ">512<", "mean activation 0.410", "zero ablation"):
         assert part in row
-
-
-def test_data_in_the_page_never_close_their_element():
-    hostile = {"a": "</script><!-- <script>", "b": "\u2028"}
-    text = script_json(hostile)
-    assert "<" not in text and "\u2028" not in text
-    assert json.loads(text) == hostile
 
 
 def test_a_report_with_nothing_but_a_title_is_a_page():

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mechlab.activations.pairs import PairStream
+from mechlab.activations.shared_batches import Reader
 from mechlab.activations.stream import ActivationStream, StreamConfig
 from mechlab.core.config import build
 from mechlab.core.errors import ConfigError
@@ -13,9 +14,12 @@ from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig
 from mechlab.dictionaries.saelens_format import to_saelens
 from mechlab.models.route import Route
+from mechlab.store.writer import RunWriter
 from mechlab.training.config import TrainConfig
-from mechlab.training.loop import Watcher, fit
+from mechlab.training.course import Course, Watcher
+from mechlab.training.loop import fit
 from mechlab.training.parallel.crew import ONE, Crew
+from mechlab.training.run import TrainingRun
 from mechlab.training.state import TrainingState
 from mechlab.verbs.steps.opening import Subject
 from mechlab.verbs.steps.together import Keeper, resumption, saver, sharing
@@ -62,18 +66,38 @@ def usual_lr(features: int) -> float:
     return 1e-3 * math.sqrt(2048 / features)
 
 
-def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew = ONE) -> ActivationStream | PairStream:
-    """Return the shuffled activations a dictionary is trained on, with their targets where these are others."""
+def stream_config(config: "Config") -> StreamConfig:
+    """Return how the activations of a run are mixed."""
     training = training_config(config)
-    mix = StreamConfig(
+    return StreamConfig(
         batch_size=training.batch_size,
         pool_size=max(config.pool, training.batch_size),
         n_batches=training.n_steps,
         seed=config.seed,
     )
+
+
+def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew = ONE) -> ActivationStream | PairStream:
+    """Return the shuffled activations a dictionary is trained on, with their targets where these are others."""
+    mix = stream_config(config)
     if subject.route.targets:
         return PairStream(subject.model, rows, subject.route, mix, sharing(crew))
     return ActivationStream(subject.model, rows, subject.route.inputs, mix, sharing(crew))
+
+
+def new_dictionary(config: "Config", d_in: int, d_out: int | None) -> Dictionary:
+    """Return the dictionary as it is before its first step."""
+    seed = config.seed if config.init_seed is None else config.init_seed
+    return KINDS[config.kind](dictionary_config(config, d_in, d_out), seed=seed)
+
+
+def course_in_run(config: "Config", subject: Subject, source: Reader, writer: RunWriter) -> Course:
+    """Return the course of a dictionary that is trained beside others, from its run's checkpoint if there is one."""
+    dictionary = new_dictionary(config, source.d_in, source.d_out).to(subject.model.device)
+    found = writer.resumed_from
+    resume = None if found is None else TrainingState(found.tensors, found.numbers)
+    watcher = Watcher(log=writer.log, save=saver(writer, ONE, dictionary))
+    return Course(TrainingRun(dictionary, source, training_config(config)), watcher, resume)
 
 
 def fit_in_run(
@@ -81,8 +105,7 @@ def fit_in_run(
 ) -> Dictionary:
     """Return the trained dictionary, after writing it, its log and its checkpoints into the run."""
     stream = new_stream(config, subject, rows, crew)
-    whole = KINDS[config.kind](dictionary_config(config, stream.d_in, stream.d_out), seed=config.seed)
-    dictionary = crew.part(whole).to(subject.model.device)
+    dictionary = crew.part(new_dictionary(config, stream.d_in, stream.d_out)).to(subject.model.device)
     found = writer.resumed_from
     resume = None
     if found is not None:
@@ -92,8 +115,13 @@ def fit_in_run(
     fit(dictionary, stream, training_config(config), watcher, resume, crew)
     dictionary = crew.joined(dictionary).to(subject.model.device).eval()
     crew.leave()
-    writer.write_dictionary(*to_saelens(dictionary, saelens_metadata(subject)))
+    write_fitted(dictionary, subject, writer)
     return dictionary
+
+
+def write_fitted(dictionary: Dictionary, subject: Subject, writer: Keeper) -> None:
+    """Write a trained dictionary's SAELens folder into its run."""
+    writer.write_dictionary(*to_saelens(dictionary, saelens_metadata(subject)))
 
 
 def saelens_metadata(subject: Subject) -> dict[str, Any]:

@@ -42,8 +42,10 @@ class Judgement:
         return {**found, "n_tokens": self.evaluation.n_tokens}
 
 
-def judge(subject: Subject, dictionary: Dictionary, rows: TokenRows, progress: Progress) -> Judgement:
-    """Return everything the report shows of a dictionary."""
+def judge(
+    subject: Subject, dictionary: Dictionary, rows: TokenRows, progress: Progress, *, with_portraits: bool = True
+) -> Judgement:
+    """Return everything the report shows of a dictionary; without portraits, what its metrics are."""
     model, site, seed = subject.model, subject.route, subject.config.seed
     mean = mean_rebuilt(model, rows, site).float().to(model.device)
     control = untrained(dictionary, mean, seed)
@@ -54,5 +56,7 @@ def judge(subject: Subject, dictionary: Dictionary, rows: TokenRows, progress: P
         ground_truth=ground_truth(model, dictionary, rows, site, GroundTruthConfig(seed=seed), progress)
         if rows.label_names
         else None,
-        portraits=portraits(model, dictionary, rows, site, PortraitConfig(seed=seed), progress),
+        portraits=portraits(model, dictionary, rows, site, PortraitConfig(seed=seed), progress)
+        if with_portraits
+        else (),
     )

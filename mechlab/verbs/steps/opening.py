@@ -3,7 +3,7 @@
 Held-out rows are the corpus's first, so that they can be had again without reading what comes after them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from mechlab.activations.sampled import sampled_rows
@@ -84,6 +84,15 @@ def open_subject(config: SubjectConfig) -> Subject:
         remedy = f"{config.model} reads at most {model.spec.n_ctx} tokens."
         raise UsageError("row is longer than the model's context", value=config.row_length, remedy=remedy)
     return Subject(config, model, route, _open_text(config))
+
+
+def at_place(subject: Subject, config: SubjectConfig) -> Subject:
+    """Return the same model and text, looked at elsewhere.
+
+    Raises:
+        UsageError: the model has no such site, or the route cannot be computed.
+    """
+    return replace(subject, config=config, route=Route.of(config.site, subject.model.spec, config.target))
 
 
 def held_out_rows(subject: Subject, progress: Progress) -> TokenRows:

@@ -28,12 +28,12 @@ CAPTURES_JUDGING = 4  # the mean activation, known causes, the survey of feature
 def plan(options: TrainOptions, subject: Subject) -> Outcome:
     """Return tokens, steps, memory, disk and time of a run that is not made; nothing is written."""
     rows = torch.zeros(N_ROWS_TIMED, options.row_length, dtype=torch.long)
-    capture_s, activations = _timed_capture(subject, rows)
+    capture_s, activations = timed_capture(subject, rows)
     inputs, targets = activations
     widths = inputs.shape[1], None if targets is None else targets.shape[1]
     kind, own, training = KINDS[options.kind], dictionary_config(options, *widths), training_config(options)
     dictionary = kind(own, seed=options.seed).to(subject.model.device)
-    step_s = _seconds_per_step(dictionary, activations, training)
+    step_s = seconds_per_step(dictionary, activations, training)
     takes = footprint(kind, own, training)
     pool_bytes = 4 * sum(filter(None, widths)) * (max(options.pool, training.batch_size) + rows.numel())
     numbers = {
@@ -45,9 +45,7 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
         + 4 * subject.model.spec.n_params
         + 4 * (options.tokens + options.eval_tokens),
         "disk_bytes": takes.dictionary + KEPT_CHECKPOINTS * (takes.checkpoint + pool_bytes),
-        "time_s": capture_s * options.tokens / rows.numel()
-        + step_s * training.n_steps
-        + _judging_s(subject, capture_s),
+        "time_s": capture_s * options.tokens / rows.numel() + step_s * training.n_steps + judging_s(subject, capture_s),
     }
     return Outcome({"dry_run": True, **numbers}, (_table(numbers, capture_s / rows.numel(), step_s),))
 
@@ -55,8 +53,8 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
 def plan_judging(subject: Subject) -> Outcome:
     """Return tokens and time of judging a dictionary; nothing is written."""
     rows = torch.zeros(N_ROWS_TIMED, subject.config.row_length, dtype=torch.long)
-    capture_s, _ = _timed_capture(subject, rows)
-    numbers = {"n_tokens": subject.config.eval_tokens, "time_s": _judging_s(subject, capture_s)}
+    capture_s, _ = timed_capture(subject, rows)
+    numbers = {"n_tokens": subject.config.eval_tokens, "time_s": judging_s(subject, capture_s)}
     lines = (
         ("tokens", number(numbers["n_tokens"]), f"{1e6 * capture_s / rows.numel():.0f} s of the model per million"),
         ("time", duration(numbers["time_s"]), "timed just now on this machine"),
@@ -65,7 +63,7 @@ def plan_judging(subject: Subject) -> Outcome:
     return Outcome({"dry_run": True, **numbers}, (table,))
 
 
-def _judging_s(subject: Subject, capture_s: float) -> float:
+def judging_s(subject: Subject, capture_s: float) -> float:
     """Return the seconds of judging, from those of capturing the rows timed and of the whole model on them."""
     rows = torch.zeros(N_ROWS_TIMED, subject.config.row_length, dtype=torch.long)
     started = time.monotonic()
@@ -75,7 +73,7 @@ def _judging_s(subject: Subject, capture_s: float) -> float:
     return timed_s * subject.config.eval_tokens / rows.numel()
 
 
-def _timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, tuple[Tensor, Tensor | None]]:
+def timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, tuple[Tensor, Tensor | None]]:
     """Return the seconds, and what is read and what is to be rebuilt (None: the same), one vector per token."""
     route = subject.route
     d_in = activations_at(subject.model, rows, *route.inputs).shape[-1]
@@ -85,9 +83,7 @@ def _timed_capture(subject: Subject, rows: torch.Tensor) -> tuple[float, tuple[T
     return seconds, (vectors[:, :d_in], vectors[:, d_in:] if route.targets else None)
 
 
-def _seconds_per_step(
-    dictionary: Dictionary, activations: tuple[Tensor, Tensor | None], training: TrainConfig
-) -> float:
+def seconds_per_step(dictionary: Dictionary, activations: tuple[Tensor, Tensor | None], training: TrainConfig) -> float:
     """Return the seconds of one step on vectors of the right width; what they hold hardly matters for the time."""
     vectors, targets = activations
     n = min(training.batch_size, len(vectors))

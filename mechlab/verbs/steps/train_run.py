@@ -49,7 +49,7 @@ def train_run(options: TrainOptions, progress: Progress, crew: Crew = ONE) -> Ru
         dictionary = fit_in_run(options, subject, rows, writer, progress, crew)
         judgement = judge(subject, dictionary, held_out, progress)
         samples = steered_samples(subject, dictionary, judgement.portraits, held_out)
-        card = RunCard(identity.run_id(), identity.kind, _facts(options, subject))
+        card = run_card(options, subject, identity)
         writer.write_text(SAMPLES_NAME, samples_text(samples))
         writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
         writer.finish(judgement.metrics)
@@ -71,9 +71,10 @@ def identity_of(options: TrainOptions, subject: Subject) -> Identity:
     own = dictionary_config(options, n_read, n_rebuilt or None)
     settings = own.model_dump(mode="json", exclude={"d_in", "d_out"} if n_rebuilt else {"d_in"})
     loop = training_config(options).model_dump(mode="json")
+    first = {} if options.init_seed in (None, options.seed) else {"init_seed": options.init_seed}
     return Identity(
         kind=f"train {options.kind}",
-        config={**plain, **subject.place, "kind": options.kind, "dictionary": settings, "training": loop},
+        config={**plain, **first, **subject.place, "kind": options.kind, "dictionary": settings, "training": loop},
         seed=options.seed,
         model=subject.model_record,
         corpus=subject.corpus_record,
@@ -85,6 +86,11 @@ def _default_out(options: TrainOptions, identity: Identity) -> Path:
     return Path("runs") / f"{options.kind}-{Path(options.model).name}-{place}-{identity.run_id()[:8]}"
 
 
+def run_card(options: TrainOptions, subject: Subject, identity: Identity) -> RunCard:
+    """Return what a run's page says of the run itself."""
+    return RunCard(identity.run_id(), identity.kind, _facts(options, subject))
+
+
 def _facts(options: TrainOptions, subject: Subject) -> dict[str, str]:
     ends = {"site": subject.route.inputs, "target": subject.route.targets}
     return {
@@ -94,6 +100,7 @@ def _facts(options: TrainOptions, subject: Subject) -> dict[str, str]:
         **{name.replace("_", " "): str(value) for name, value in options.dictionary.items()},
         "trained on": f"{options.tokens:,} tokens of {subject.corpus_record.name}",
         "seed": str(options.seed),
+        **({} if options.init_seed in (None, options.seed) else {"seed of the first weights": str(options.init_seed)}),
         "model fingerprint": subject.model.fingerprint[:16],
         "weight processing": ", ".join(subject.model.processing) or "none",
     }

@@ -1,0 +1,128 @@
+"""The main path of a sweep: many runs written at once, from the same batches.
+
+1. A sweep that is already there is returned as it is; members whose run is finished are kept.
+2. The others start, or go on from the last checkpoint that all of them have; the model runs once for all.
+3. Every dictionary of a site takes the same batch, and becomes what `train` alone would make of it.
+4. Each is judged on the held-out rows; its run gets its name.
+5. The page and `sweep.json` are written.
+"""
+
+from contextlib import ExitStack
+
+from mechlab.activations.shared_batches import SharedBatches
+from mechlab.core.errors import TrainingDiverged
+from mechlab.core.progress import Progress
+from mechlab.corpora.rows import TokenRows
+from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.store.run import REPORT_NAME, finished_run, open_run
+from mechlab.store.sweep import MemberRecord, SweepRecord, SweepWriter, finished_sweep
+from mechlab.store.writer import RunWriter, unfinished_steps
+from mechlab.training.course import Course
+from mechlab.training.loop import fit_together
+from mechlab.verbs.steps.fitting import course_in_run, stream_config, write_fitted
+from mechlab.verbs.steps.grid import Member
+from mechlab.verbs.steps.judging import judge
+from mechlab.verbs.steps.opening import held_out_rows, training_rows
+from mechlab.verbs.steps.reporting import report_page
+from mechlab.verbs.steps.steering import SAMPLES_NAME, samples_text, steered_samples
+from mechlab.verbs.steps.sweep_page import sweep_page
+from mechlab.verbs.steps.train_run import run_card
+from mechlab.verbs.sweep_options import SweepOptions
+
+Members = tuple[Member, ...]
+
+
+def sweep_run(options: SweepOptions, members: Members, progress: Progress) -> SweepRecord:
+    """Return the finished sweep; made now, or found where it was made before.
+
+    Raises:
+        UsageError: an option does not fit, or the output folder is taken.
+    """
+    record = sweep_record(options, members)
+    done = finished_sweep(options.out, record, resume=options.resume)
+    if done is not None:
+        progress.note(f"this sweep is already there: {options.out}")
+        return done
+    with SweepWriter(options.out, record, resume=options.resume) as sweep:
+        waiting = tuple(one for one in members if finished_run(sweep.place(one.name), one.identity) is None)
+        problems = _train(options, waiting, sweep, progress) if waiting else {}
+        found = {one.name: _record(one, sweep, problems.get(one.name, "")) for one in members}
+        record = record.measured(found)
+        sweep.finish(record, sweep_page(record, members))
+    return record
+
+
+def sweep_record(options: SweepOptions, members: Members) -> SweepRecord:
+    """Return what a sweep is to be, before anything is measured."""
+    config = options.model_dump(mode="json", exclude={"out", "device", "threads", "resume", "dry_run"})
+    named = ((one.name, one.identity.run_id(), one.settings, one.seed) for one in members)
+    records = tuple(MemberRecord(name=n, run=run, settings=own, seed=seed) for n, run, own, seed in named)
+    return SweepRecord(kind=f"sweep {options.kind}", config=config, members=records)
+
+
+def common_step(members: Members, sweep: SweepWriter) -> int:
+    """Return the last step after which every one of the members has a checkpoint; 0 if there is none."""
+    steps = [set(unfinished_steps(sweep.place(one.name))) for one in members]
+    return max(set.intersection(*steps), default=0)
+
+
+def _train(options: SweepOptions, members: Members, sweep: SweepWriter, progress: Progress) -> dict[str, str]:
+    """Make the members' runs; return what went wrong with those that diverged."""
+    at_step = common_step(members, sweep) if options.resume else None
+    if options.resume:
+        progress.note(_resumption(members, at_step or 0))
+    with ExitStack() as opened:
+        writers = {
+            one: opened.enter_context(
+                RunWriter(sweep.place(one.name), one.identity, resume=options.resume, at_step=at_step)
+            )
+            for one in members
+        }
+        held_out, rows = held_out_rows(members[0].subject, progress), training_rows(members[0].subject, progress)
+        problems: dict[str, str] = {}
+        for one, course, problem in _fit(members, writers, rows, progress):
+            if problem:
+                problems[one.name] = problem
+                progress.note(f"{one.name}: {problem}")
+            else:
+                _finish(one, course.run.dictionary.eval(), writers[one], held_out, progress, options.reports)
+    return problems
+
+
+def _fit(
+    members: Members, writers: dict[Member, RunWriter], rows: TokenRows, progress: Progress
+) -> list[tuple[Member, Course, str]]:
+    first = members[0]
+    routes = list(dict.fromkeys(one.subject.route for one in members))
+    shared = SharedBatches(first.subject.model, rows, routes, stream_config(first.options))
+    courses = [
+        course_in_run(one.options, one.subject, shared.reader(one.subject.route), writers[one]) for one in members
+    ]
+    ended = fit_together(courses, progress)
+    said = [str(end) if isinstance(end, TrainingDiverged) else "" for end in ended]
+    return list(zip(members, courses, said, strict=True))
+
+
+def _finish(
+    member: Member, dictionary: Dictionary, writer: RunWriter, rows: TokenRows, progress: Progress, report: bool
+) -> None:
+    subject = member.subject
+    write_fitted(dictionary, subject, writer)
+    judgement = judge(subject, dictionary, rows, progress, with_portraits=report)
+    if report:
+        samples = steered_samples(subject, dictionary, judgement.portraits, rows)
+        card = run_card(member.options, subject, member.identity)
+        writer.write_text(SAMPLES_NAME, samples_text(samples))
+        writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
+    writer.finish(judgement.metrics)
+
+
+def _record(member: Member, sweep: SweepWriter, problem: str) -> MemberRecord:
+    fields = {"name": member.name, "run": member.identity.run_id(), "settings": member.settings, "seed": member.seed}
+    metrics = {} if problem else open_run(sweep.place(member.name)).manifest.metrics
+    return MemberRecord(**fields, metrics=metrics, problem=problem)
+
+
+def _resumption(members: Members, step: int) -> str:
+    left = f"{len(members)} members are not finished"
+    return f"{left}; resuming after step {step}, the last all have" if step else f"{left}; resuming from the start"

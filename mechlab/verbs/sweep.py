@@ -1,0 +1,29 @@
+"""`mechlab sweep KIND`: many dictionaries from one pass over the model, and the page that compares them."""
+
+from mechlab.core.progress import Progress
+from mechlab.dictionaries import KINDS
+from mechlab.verbs.outcome import Outcome, Verb
+from mechlab.verbs.sweep_options import SweepOptions as Config
+
+
+def run(config: Config, progress: Progress) -> Outcome:
+    """Train a grid of dictionaries on the same batches, judge each as `train` would, and compare them on one page."""
+    from mechlab.verbs.steps.grid import open_members
+    from mechlab.verbs.steps.sweep_planning import plan_sweep
+    from mechlab.verbs.steps.sweep_run import sweep_run
+    from mechlab.verbs.steps.sweep_summary import sweep_outcome
+
+    members = open_members(config)
+    if config.dry_run:
+        return plan_sweep(config, members)
+    return sweep_outcome(config.out, sweep_run(config, members, progress))
+
+
+VERB = Verb(
+    Config,
+    run,
+    kinds=KINDS,
+    kind_key="dictionary",
+    kind_keys_set_by_verb=frozenset({"d_in", "d_sae", "d_out"}),
+    kind_lists=True,
+)
