@@ -11,7 +11,6 @@ from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.store.disk import read_json, write_bytes, write_json
 from mechlab.store.lock import LOCK_NAME, FolderLock
 from mechlab.store.manifest import Metric
-from mechlab.store.writer import SUFFIX
 
 SCHEMA_VERSION = 1
 SWEEP_NAME = "sweep.json"
@@ -137,6 +136,3 @@ class SweepWriter:
         write_json(self.folder / SWEEP_NAME, {"id": record.id, **record.model_dump(mode="json")})
 
 
-def is_begun(place: Path) -> bool:
-    """Return whether there is an unfinished run for a place."""
-    return place.with_name(place.name + SUFFIX).is_dir()

@@ -16,6 +16,7 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 HEIGHT_PX = 340
 FRONT = "Pareto front"
 STEPS = (1, 2, 5)
+MOST_TICKS = 6
 
 
 def pareto_plot(groups: Sequence[GroupRow], cost: Measure, measure: Measure, palette: Palette = LIGHT) -> Figure:
@@ -52,7 +53,7 @@ def _seeds(groups: Sequence[GroupRow], cost: Measure, measure: Measure, marker: 
     ]
     told = [f"<b>{name}</b><br>L0 {measured(x)}<br>{measured(y)} {interval(y)} over text" for x, y, name in points]
     dots = Scatter(x=[x.value for x, _, _ in points], y=[y.value for _, y, _ in points], mode="markers", name="seeds")
-    dots.update(marker=marker | {"size": 5, "opacity": 0.55}, customdata=told, showlegend=False)
+    dots.update(marker=marker | {"size": 6, "symbol": f"{marker['symbol']}-open"}, customdata=told, showlegend=False)
     return dots.update(hovertemplate="%{customdata}<extra></extra>")
 
 
@@ -76,13 +77,15 @@ def _told(group: GroupRow, cost: Measure, measure: Measure) -> str:
 
 
 def _log_axis(values: Sequence[float]) -> dict[str, Any]:
-    """Return a log axis with ticks at 1, 2 and 5 times the powers of ten around the values."""
+    """Return a log axis with ticks at the values, or at 1, 2 and 5 times powers of ten where they are many."""
     if not values:
         return {}
     low, high = math.log10(min(values)) - 0.12, math.log10(max(values)) + 0.12
     powers = range(math.floor(low), math.ceil(high) + 1)
+    asked = sorted({round(value, 2) for value in values})
     ticks = [step * 10.0**power for power in powers for step in STEPS if low <= math.log10(step * 10.0**power) <= high]
-    return {"type": "log", "range": [low, high], "tickvals": ticks, "ticktext": [number(tick, 2) for tick in ticks]}
+    ticks = asked if len(asked) <= MOST_TICKS else ticks
+    return {"type": "log", "range": [low, high], "tickvals": ticks, "ticktext": [number(tick, 3) for tick in ticks]}
 
 
 def _colour(index: int, palette: Palette) -> str:

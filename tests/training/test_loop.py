@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from mechlab.core.errors import ArtifactError, UsageError
+from mechlab.core.errors import ArtifactError, TrainingDiverged, UsageError
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
-from mechlab.training.loop import Watcher, fit
+from mechlab.training.course import Course
+from mechlab.training.loop import Watcher, fit, fit_together
+from mechlab.training.run import TrainingRun
 from mechlab.training.source import TensorSource
 from mechlab.training.state import TrainingState
 
@@ -111,3 +113,32 @@ def test_the_bar_ends_at_the_end_also_after_a_resume(planted: Any, make: Make, q
     again = Bar()
     fit(make("topk"), TensorSource(planted.rows, BATCH), config, Watcher(progress=again), resume=states[14])
     assert again.done == again.total
+
+
+def test_together_each_becomes_what_it_becomes_alone(planted: Any, make: Make, quick: Quick) -> None:
+    kinds = ("topk", "relu", "batchtopk")
+    together, alone = [make(kind) for kind in kinds], [make(kind) for kind in kinds]
+    lines: dict[str, list[Any]] = {kind: [] for kind in kinds}
+    courses = [
+        Course(TrainingRun(one, TensorSource(planted.rows, BATCH), quick()), Watcher(log=lines[kind].append))
+        for kind, one in zip(kinds, together, strict=True)
+    ]
+    bar = Bar()
+    results = fit_together(courses, bar)
+    assert bar.done == bar.total == 3 * 20 * BATCH
+    for kind, one, other, result in zip(kinds, together, alone, results, strict=True):
+        expected: list[Any] = []
+        own = fit(other, TensorSource(planted.rows, BATCH), quick(), Watcher(log=expected.append))
+        assert lines[kind] == expected
+        assert (result.n_steps, result.last) == (own.n_steps, own.last)
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_one_that_diverges_is_left_behind_and_the_others_go_on(
+    planted: Any, make: Make, quick: Quick, spoilt: Callable[[int, float], Any]
+) -> None:
+    sources = (spoilt(10, 1e6), TensorSource(planted.rows, BATCH))
+    courses = [Course(TrainingRun(make("topk"), source, quick()), Watcher()) for source in sources]
+    lost, kept = fit_together(courses)
+    assert isinstance(lost, TrainingDiverged)
+    assert not isinstance(kept, TrainingDiverged) and kept.n_steps == 20

@@ -1,5 +1,7 @@
 """Fill the page of a sweep: seeds put together, means over them, and the front of every site."""
 
+from pathlib import Path
+
 from mechlab.core.estimate import Estimate
 from mechlab.metrics.over_seeds import over_seeds
 from mechlab.metrics.pareto import pareto_front
@@ -29,7 +31,7 @@ def sweep_data(record: SweepRecord, members: tuple[Member, ...]) -> SweepData:
     groups = tuple(group for site in sites for group in _groups_at(site, record))
     first = members[0]
     return SweepData(
-        title=f"{record.kind} of {first.options.model}",
+        title=f"{first.options.kind} dictionaries of {Path(first.options.model).name}",
         sweep_id=record.id,
         summary=_summary(record, first),
         cost=COST,

@@ -24,6 +24,7 @@ BYTES = 4
 
 def plan_sweep(options: SweepOptions, members: tuple[Member, ...]) -> Outcome:
     """Return members, tokens, memory, disk and time of a sweep that is not made; nothing is written."""
+    n_steps = training_config(members[0].options).n_steps
     model, n_timed = members[0].subject.model, N_ROWS_TIMED * options.row_length
     pool_rows = max(options.pool, training_config(members[0].options).batch_size) + n_timed
     rows = torch.zeros(N_ROWS_TIMED, options.row_length, dtype=torch.long)
@@ -35,13 +36,14 @@ def plan_sweep(options: SweepOptions, members: tuple[Member, ...]) -> Outcome:
     capture_s = max(seconds for seconds, _ in captures.values())
     widths = {route: sum(side.shape[1] for side in sides if side is not None) for route, (_, sides) in captures.items()}
     pools = {route: BYTES * width * pool_rows for route, width in widths.items()}
-    held = KEPT_CHECKPOINTS * sum(pools[member.subject.route] for member in members)
+    n_full = min(KEPT_CHECKPOINTS, (n_steps - 1) // options.checkpoint_every)  # the last one finds the pool drained
+    held = n_full * sum(pools[member.subject.route] for member in members)
     judging = sum(judging_s(member.subject, captures[member.subject.route][0]) for member in members)
     text = BYTES * (options.tokens + options.eval_tokens)
     numbers = {
         "n_members": len(members),
         "n_tokens": options.tokens,
-        "n_steps": training_config(members[0].options).n_steps,
+        "n_steps": n_steps,
         "memory_bytes": sum(memory for memory, _, _ in costs)
         + sum(pools.values())
         + BYTES * model.spec.n_params

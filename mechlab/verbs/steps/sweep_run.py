@@ -7,7 +7,9 @@
 5. The page and `sweep.json` are written.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from mechlab.activations.shared_batches import SharedBatches
 from mechlab.core.errors import TrainingDiverged
@@ -60,15 +62,15 @@ def sweep_record(options: SweepOptions, members: Members) -> SweepRecord:
     return SweepRecord(kind=f"sweep {options.kind}", config=config, members=records)
 
 
-def common_step(members: Members, sweep: SweepWriter) -> int:
-    """Return the last step after which every one of the members has a checkpoint; 0 if there is none."""
-    steps = [set(unfinished_steps(sweep.place(one.name))) for one in members]
+def common_step(places: Sequence[Path]) -> int:
+    """Return the last step after which the unfinished runs of all places have a checkpoint; 0 if there is none."""
+    steps = [set(unfinished_steps(place)) for place in places]
     return max(set.intersection(*steps), default=0)
 
 
 def _train(options: SweepOptions, members: Members, sweep: SweepWriter, progress: Progress) -> dict[str, str]:
     """Make the members' runs; return what went wrong with those that diverged."""
-    at_step = common_step(members, sweep) if options.resume else None
+    at_step = common_step([sweep.place(one.name) for one in members]) if options.resume else None
     if options.resume:
         progress.note(_resumption(members, at_step or 0))
     with ExitStack() as opened:
