@@ -33,8 +33,8 @@ class SharedBatches:
     def __init__(self, model: LanguageModel, rows: TokenRows, routes: Sequence[Route], config: StreamConfig) -> None:
         sites = list(dict.fromkeys(site for route in routes for site in route.sites))
         stream = ActivationStream(model, rows, sites, config)
-        ends = torch.tensor(stream.widths).cumsum(0).tolist()
-        self._columns = {site: slice(end - n, end) for site, end, n in zip(sites, ends, stream.widths, strict=True)}
+        ends = torch.tensor(stream.widths_in).cumsum(0).tolist()
+        self._columns = {site: slice(end - n, end) for site, end, n in zip(sites, ends, stream.widths_in, strict=True)}
         self._mixed: MixedBatches = stream
         self._batch: Inputs | None = None
         self._parts: dict[Route, Inputs] = {}
@@ -44,9 +44,9 @@ class SharedBatches:
         """Return a source of a route's batches."""
         return Reader(self, route)
 
-    def width(self, sites: Sequence[Site]) -> int:
-        """Return the width of the sites' vectors side by side."""
-        return sum(self._columns[site].stop - self._columns[site].start for site in sites)
+    def widths(self, sites: Sequence[Site]) -> list[int]:
+        """Return the width of each site's vectors."""
+        return [self._columns[site].stop - self._columns[site].start for site in sites]
 
     def part(self, n: int, route: Route) -> Float[Tensor, "batch d_route"]:
         """Return what a route reads and rebuilds of the n-th batch, which is the last one drawn or the next.
@@ -75,7 +75,7 @@ class SharedBatches:
         """
         if missing := {"vectors", "draws", "cursor"} - state.keys():
             raise ArtifactError("saved stream lacks", value=", ".join(sorted(missing)))
-        widths = [self.width([site]) for site in route.sites]
+        widths = self.widths(route.sites)
         if state["vectors"].shape[-1] != sum(widths):
             raise ArtifactError("saved stream is of other sites", value=state["vectors"].shape[-1])
         self._stored |= dict(zip(route.sites, state["vectors"].split(widths, dim=1), strict=True))
@@ -94,14 +94,13 @@ class Reader:
     """One route's batches; several readers of the same `SharedBatches` take turns, one batch each.
 
     Attributes:
-        d_in: width of the inputs.
-        d_out: width of the targets; None where the inputs are their own.
+        widths_in: width of each site read.
+        widths_out: width of each target; none where the inputs are their own.
     """
 
     def __init__(self, shared: SharedBatches, route: Route) -> None:
         self._shared, self._route, self._n = shared, route, 0
-        self.d_in = shared.width(route.inputs)
-        self.d_out = shared.width(route.targets) or None
+        self.widths_in, self.widths_out = shared.widths(route.inputs), shared.widths(route.targets)
 
     def next(self) -> Inputs | tuple[Inputs, Targets]:
         """Return the next batch, in its two sides where there are targets.
@@ -111,7 +110,8 @@ class Reader:
         """
         rows = self._shared.part(self._n, self._route)
         self._n += 1
-        return rows if self.d_out is None else (rows[:, : self.d_in], rows[:, self.d_in :])
+        d_in = sum(self.widths_in)
+        return (rows[:, :d_in], rows[:, d_in:]) if self.widths_out else rows
 
     def state(self) -> dict[str, Tensor]:
         """Return what a stream of this route alone would store here."""

@@ -36,8 +36,8 @@ class ActivationStream(MixedBatches):
         share: makes of the source one that several processes read together; None where there is one process.
 
     Attributes:
-        widths: of each site's part of a vector.
-        d_out: None: what is served is its own target.
+        widths_in: of each site's part of a vector.
+        widths_out: none: what is served is its own target.
     """
 
     def __init__(
@@ -49,5 +49,6 @@ class ActivationStream(MixedBatches):
         share: Sharing | None = None,
     ) -> None:
         source = RowSource(model, rows, site, skip_special=config.skip_special)
-        self.widths, self.d_out = source.widths, None
+        self.widths_in: list[int] = source.widths
+        self.widths_out: list[int] = []
         super().__init__(share(source) if share else source, config.forward_rows, config)

@@ -23,6 +23,16 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
+class SetElsewhere:
+    """Mark of a config field that is no option: whoever builds the config knows it, as the width of what is read."""
+
+
+def set_elsewhere(kind: type[Config]) -> frozenset[str]:
+    """Return the names of the fields that carry the mark `SetElsewhere`."""
+    marked = (name for name, field in kind.model_fields.items() if any(_is_mark(mark) for mark in field.metadata))
+    return frozenset(marked)
+
+
 def build(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     """Return a validated config of the given kind.
 
@@ -90,6 +100,10 @@ def canonical_json(value: Any) -> str:
 def digest(value: Any) -> str:
     """Return the SHA-256 of a value's canonical JSON, in hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _is_mark(value: object) -> bool:
+    return isinstance(value, SetElsewhere)
 
 
 def _as_plain(value: Any) -> Any:

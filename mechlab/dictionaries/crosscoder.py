@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
-from mechlab.dictionaries.layers import LayersConfig
+from mechlab.dictionaries.layered import Layered
+from mechlab.dictionaries.layers import LayersConfig, split_layers
 from mechlab.dictionaries.own_folder import OwnFolder
 from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.dictionaries.sharing import layer_norms, relative_norms
@@ -28,7 +29,7 @@ class BatchTopKCrosscoderConfig(LayersConfig, BatchTopKConfig):
     """A crosscoder that keeps k codes per vector on average."""
 
 
-class ManyLayers(OwnFolder):
+class ManyLayers(OwnFolder, Layered):
     """A dictionary of layers side by side: a direction's norm is the sum of its norms at each layer.
 
     Source: Lindsey et al. 2024, "Sparse Crosscoders for Cross-Layer Features and Model Diffing", "Setup". The sum of
@@ -37,12 +38,13 @@ class ManyLayers(OwnFolder):
     """
 
     def norms_of_directions(self) -> Float[Tensor, "d_sae"]:
-        """Return the sum of the norms of each feature's directions."""
-        return layer_norms(self.W_dec, self.config.n_layers).sum(-1)
+        """Return the sum of the norms of each feature's directions, each in units of its layer."""
+        return self.in_units(layer_norms(self.W_dec, self.config.n_layers)).sum(-1)
 
     def relative_norms(self) -> Float[Tensor, "d_sae n_layers"]:
-        """Return each layer's share of the norms of each feature's directions."""
-        return relative_norms(self.W_dec.detach(), self.config.n_layers)
+        """Return each layer's share of the norms of each feature's directions, each in units of its layer."""
+        directions = split_layers(self.W_dec.detach(), self.config.n_layers).mT
+        return relative_norms(self.in_units(directions).mT.flatten(1), self.config.n_layers)
 
 
 class CrosscoderDictionary(ManyLayers, ReluDictionary):

@@ -5,7 +5,7 @@
 3. What the features of each layer write is summed where it arrives: layer l's part covers the last columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -13,8 +13,10 @@ from jaxtyping import Float
 from pydantic import field_validator
 from torch import Tensor
 
+from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Codes, Inputs, Targets
-from mechlab.dictionaries.dictionary import Dictionary, random_rows
+from mechlab.dictionaries.dictionary import random_rows
+from mechlab.dictionaries.layered import Layered
 from mechlab.dictionaries.layers import LayersConfig, split_layers
 
 ConfigT = TypeVar("ConfigT", bound="CrosslayerConfig")
@@ -42,6 +44,19 @@ class CrosslayerConfig(LayersConfig):
         if d_sae % value:
             raise ValueError(f"d_sae = {d_sae} does not divide into that many equal layers")
         return value
+
+    @classmethod
+    def keys_of_sites(cls, widths_in: Sequence[int], widths_out: Sequence[int]) -> dict[str, Any]:
+        """Return what every kind of several layers takes from its sites.
+
+        Raises:
+            UsageError: as for these, or there is no target.
+        """
+        keys = super().keys_of_sites(widths_in, widths_out)
+        if not widths_out:
+            remedy = "Give --site mlp for the MLP of every layer, or as many sites to --target as to --site."
+            raise UsageError("a cross-layer transcoder needs targets", remedy=remedy)
+        return keys
 
     @property
     def d_sae_per_layer(self) -> int:
@@ -77,7 +92,7 @@ class CrosslayerConfig(LayersConfig):
         return super().of_layers(n_layers, d_in, n_layers * d_sae, d_out, **options)
 
 
-class Crosslayer(Dictionary[Any]):
+class Crosslayer(Layered):
     """A dictionary whose layers share the work: earlier features help to rebuild later targets, never the other way.
 
     `encoder [d_sae, d_layer_in]` has a row for every feature. `decoder[l]` has the rows of directions of layer l's
@@ -134,9 +149,38 @@ class Crosslayer(Dictionary[Any]):
         parts = [own @ block for own, block in zip(by_layer, self.decoder, strict=True)]
         return arrive(self.b_dec, parts).reshape(*codes.shape[:-1], -1)
 
+    @torch.no_grad()
+    def scale_encoder(self, factors: Float[Tensor, "n_layers 1"]) -> None:
+        """Multiply what each layer's features read."""
+        self.encoder.unflatten(0, (self.config.n_layers, -1)).mul_(factors[..., None])
+
+    def encode_layer(
+        self, layer: int, x: Float[Tensor, "*batch d_layer_in"]
+    ) -> Float[Tensor, "*batch d_sae_per_layer"]:
+        """Return the codes of the features that read one layer, from that layer's vectors alone."""
+        level = self.config.levels[layer]
+        own = x.reshape(-1, self.config.d_layer_in) @ self.encoder[level.start : level.stop].T
+        before, after = level.start, self.config.d_sae - level.stop
+        pre = torch.nn.functional.pad(own + self.b_enc[level.start : level.stop], (before, after))
+        return self.activate(pre)[:, level.start : level.stop].reshape(*x.shape[:-1], -1)
+
+    def written_by(
+        self, layer: int, codes: Float[Tensor, "*batch d_sae_per_layer"]
+    ) -> Float[Tensor, "*batch layers_from_here d_layer_out"]:
+        """Return what the codes of one layer's features add to the targets of that layer and all later ones."""
+        return split_layers(codes @ self.decoder[layer], self.config.n_layers - layer)
+
+    def layer_bias(self, layer: int) -> Float[Tensor, "d_layer_out"]:
+        """Return what a layer's target is where no feature writes."""
+        return split_layers(self.b_dec, self.config.n_layers)[layer]
+
     def norms_of_directions(self) -> Float[Tensor, "d_sae"]:
         """Return the norm of each feature's directions put end to end."""
-        return torch.cat([block.norm(dim=-1) for block in self.decoder])
+        n, d_out = self.config.n_layers, self.config.d_layer_out
+        if self.layer_units is None:
+            return torch.cat([block.norm(dim=-1) for block in self.decoder])
+        by_layer = [block.unflatten(1, (-1, d_out)).norm(dim=-1) for block in self.decoder]
+        return torch.cat([(own * self.layer_units[n - own.shape[1] :]).norm(dim=-1) for own in by_layer])
 
     def decoder_blocks(self) -> list[torch.nn.Parameter]:
         """Return the directions of each layer's features."""

@@ -87,7 +87,5 @@ def _with_thresholds(dictionary: Any) -> CrosslayerTranscoder:
     widths = (config.n_layers, config.d_layer_in, config.d_sae_per_layer, config.d_layer_out)
     made = CrosslayerTranscoder(CrosslayerTranscoderConfig.of_layers(*widths))
     threshold = folded.b_enc.detach() * 0 + folded.topk_threshold.to(folded.b_enc.dtype)
-    made.load_state_dict(
-        {**{k: v for k, v in folded.state_dict().items() if k != "topk_threshold"}, "threshold": threshold}
-    )
+    made.load_state_dict({**dict(folded.named_parameters()), "threshold": threshold})
     return made

@@ -62,6 +62,14 @@ class KeptCrosslayer(KeptDictionary[Any], Crosslayer):
         norms = self.decoder_norms() if self.config.rescale_acts_by_decoder_norm else None
         return LayerTiles(centred, self.encoder, self.b_enc, norms, self.config.n_layers)
 
+    def written_by(
+        self, layer: int, codes: Float[Tensor, "*batch d_sae_per_layer"]
+    ) -> Float[Tensor, "*batch layers_from_here d_layer_out"]:
+        """Return what codes, in the units in which they are compared, add to that layer and all later ones."""
+        if not self.config.rescale_acts_by_decoder_norm:
+            return super().written_by(layer, codes)
+        return super().written_by(layer, codes / self.layer_codes(self.decoder_norms())[layer])
+
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the auxiliary loss of dead features."""
         n = self.config.n_layers

@@ -2,17 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
 from pydantic import PositiveFloat, PositiveInt, field_validator, model_serializer
 from torch import Tensor
 
-from mechlab.core.config import Config
+from mechlab.core.config import Config, SetElsewhere
 from mechlab.core.randomness import torch_generator
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import centred_linear
@@ -28,9 +28,9 @@ class DictionaryConfig(Config):
     part of the reconstruction, so that codes need not say what is linear.
     """
 
-    d_in: PositiveInt
-    d_sae: PositiveInt
-    d_out: PositiveInt | None = None
+    d_in: Annotated[PositiveInt, SetElsewhere()]
+    d_sae: Annotated[PositiveInt, SetElsewhere()]
+    d_out: Annotated[PositiveInt | None, SetElsewhere()] = None
     apply_b_dec_to_input: bool | None = None
     decoder_init_norm: PositiveFloat | None = 0.1
     skip: bool = False
@@ -53,6 +53,24 @@ class DictionaryConfig(Config):
     def _plain(self, fields: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Return the fields, `skip` only where there is one: what has none keeps the identity it had before skips."""
         return {name: value for name, value in fields(self).items() if name != "skip" or value}
+
+    @classmethod
+    def keys_of_sites(cls, widths_in: Sequence[int], widths_out: Sequence[int]) -> dict[str, Any]:
+        """Return the keys that the places in a model decide.
+
+        Args:
+            widths_in: of each site that is read, side by side.
+            widths_out: of each site that is rebuilt; none where those read are their own target.
+
+        Raises:
+            UsageError: the kind cannot be trained on such sites.
+        """
+        return {"d_in": sum(widths_in), "d_out": sum(widths_out) or None}
+
+    @property
+    def n_scales(self) -> int:
+        """How many equal parts of a vector are scaled each by itself in training."""
+        return 1
 
     @property
     def width_out(self) -> int:
@@ -264,6 +282,10 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
         self.b_dec.div_(target_scale)
         if self.W_skip is not None:
             self.W_skip.mul_(input_scale / target_scale)
+
+    def fold_layer_scales(self, input_scales: Sequence[float], target_scales: Sequence[float]) -> None:
+        """Fold the scales of each of `n_scales` parts: of the whole, unless a kind keeps layers apart."""
+        self.fold_scales(*input_scales, *target_scales)
 
     @torch.no_grad()
     def fold_decoder_norms(self) -> None:

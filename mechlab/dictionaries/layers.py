@@ -1,13 +1,15 @@
 """Vectors that are several layers' vectors side by side, and what is asked of each layer by itself."""
 
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from pydantic import PositiveInt, field_validator
 from torch import Tensor
 
-from mechlab.core.config import build
+from mechlab.core.config import SetElsewhere, build
+from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Targets
 from mechlab.dictionaries.dictionary import DictionaryConfig
 
@@ -21,7 +23,7 @@ class LayersConfig(DictionaryConfig):
     the same layer of several models: a dictionary of two models compares them.
     """
 
-    n_layers: PositiveInt = 1
+    n_layers: Annotated[PositiveInt, SetElsewhere()] = 1
 
     @field_validator("n_layers")
     @classmethod
@@ -31,6 +33,30 @@ class LayersConfig(DictionaryConfig):
             if width is not None and width % value:
                 raise ValueError(f"{name} = {width} does not divide into that many equal layers")
         return value
+
+    @classmethod
+    def keys_of_sites(cls, widths_in: Sequence[int], widths_out: Sequence[int]) -> dict[str, Any]:
+        """Return the widths of the whole, and as many layers as there are sites.
+
+        Raises:
+            UsageError: there is one site, the sites differ in width, or there are more targets than inputs or fewer.
+        """
+        if len(widths_in) < 2:
+            remedy = "Give several, as --site resid_post.1,resid_post.2, or --site mlp for the MLP of every layer."
+            raise UsageError("a dictionary of several layers needs several sites", value=len(widths_in), remedy=remedy)
+        if len(widths_out) not in (0, len(widths_in)):
+            value = f"{len(widths_in)} read, {len(widths_out)} rebuilt"
+            raise UsageError("every layer needs a site to read and a target", value=value, remedy="Pair them up.")
+        for end, widths in (("sites", widths_in), ("targets", widths_out)):
+            if len(set(widths)) > 1:
+                value = ", ".join(map(str, widths))
+                raise UsageError(f"{end} of the layers differ in width", value=value, remedy="Give equally wide ones.")
+        return {**super().keys_of_sites(widths_in, widths_out), "n_layers": len(widths_in)}
+
+    @property
+    def n_scales(self) -> int:
+        """One scale for each layer, lest the one with the largest vectors decide what is learnt."""
+        return self.n_layers
 
     @property
     def d_layer_in(self) -> int:

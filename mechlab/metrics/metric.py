@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -28,6 +28,7 @@ class Batch:
         targets: what the outputs are to be; the inputs themselves, where the dictionary has no target of its own.
         logits: the model's logits with, at the site rebuilt, the activation itself (`clean`), the dictionary's
             reconstruction (`spliced`), zeros (`zero`) or the mean activation (`mean`); special tokens stay untouched.
+        widths: of each site rebuilt, by name, where there are several: their vectors stand side by side in `targets`.
     """
 
     tokens: Int[Tensor, "batch pos"]
@@ -37,6 +38,7 @@ class Batch:
     codes: Float[Tensor, "batch pos d_sae"]
     outputs: Float[Tensor, "batch pos d_out"]
     logits: Callable[[str], Float[Tensor, "batch pos d_vocab"]]
+    widths: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metric(ABC):

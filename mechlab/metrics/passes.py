@@ -11,6 +11,7 @@ from torch import Tensor
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 from mechlab.corpora.rows import TokenRows
+from mechlab.interventions.in_turn import LayeredCodec, splice_in_turn
 from mechlab.interventions.replace import replace
 from mechlab.interventions.splice import Codec
 from mechlab.metrics.metric import Batch
@@ -52,6 +53,12 @@ def reconstructed(
 ) -> Batch:
     """Return one batch of rows with codes, reconstructions, and the model's passes with them in place.
 
+    Several sites are replaced in one pass. A cross-layer transcoder's codes are computed in that pass, layer by layer,
+    from inputs that the replaced layers before have already changed; attention and norms are the pass's own (Ameisen et
+    al. 2025, "Circuit Tracing", the replacement model without error nodes). Of any other dictionary, which has to see
+    all its inputs before it can rebuild the first target, they are those of the clean pass. `codes` and `outputs` are
+    always those of the clean pass.
+
     Args:
         model: the model the rows are read by.
         dictionary: what reconstructs.
@@ -73,11 +80,15 @@ def reconstructed(
     def logits(name: str) -> Float[Tensor, "batch pos d_vocab"]:
         if name == "clean":
             return clean
+        if name == "spliced" and isinstance(dictionary, LayeredCodec):
+            with torch.no_grad(), splice_in_turn(model, dictionary, route, untouched=~scored):
+                return model.logits(tokens)
         parts = instead[name].split(widths, dim=-1)
         with torch.no_grad(), _in_place(model, dict(zip(route.rebuilt, parts, strict=True)), untouched=~scored):
             return model.logits(tokens)
 
-    return Batch(tokens, scored, inputs, targets, codes, outputs, logits)
+    several = {str(one): width for one, width in zip(route.rebuilt, widths, strict=True)} if len(widths) > 1 else {}
+    return Batch(tokens, scored, inputs, targets, codes, outputs, logits, several)
 
 
 @contextmanager

@@ -23,6 +23,9 @@ class Reconstruction(Metric):
     (not over a batch) and per coordinate. Sums are float64 and taken about the first batch's mean, so a large mean
     costs no digits: the mean predictor scores 0 and the identity 1.
 
+    Where several sites are rebuilt, `explained_variance.SITE` is that of each alone; in the whole's, those with the
+    largest vectors decide.
+
     Source: Gao et al. 2024, "Scaling and evaluating sparse autoencoders", sec. 2.1 (one minus the fraction of variance
     unexplained). Squared error is summed over coordinates and averaged over tokens, as in SAELens.
     """
@@ -35,29 +38,53 @@ class Reconstruction(Metric):
     }
 
     def __init__(self) -> None:
-        self._shift: Float64[Tensor, "d_out"] | None = None
-        self._sums = RowSums()
+        self._whole = _Sums()
+        self._sites: dict[str, _Sums] = {}
 
     def update(self, batch: Batch) -> None:
         """Add up one batch, row by row, on the CPU in float64."""
         targets, outputs = batch.targets.cpu().double(), batch.outputs.cpu().double()
         counted = batch.scored.cpu()[..., None].double()
+        self._whole.update(targets, outputs, counted)
+        widths = list(batch.widths.values())
+        if widths:
+            for site, own, rebuilt in zip(
+                batch.widths, targets.split(widths, -1), outputs.split(widths, -1), strict=True
+            ):
+                self._sites.setdefault(site, _Sums()).update(own, rebuilt, counted)
+
+    def estimates(self, seed: int) -> dict[str, Estimate | None]:
+        """Return `explained_variance` of all and of each of several sites, `mse`, `cosine` and `norm_ratio`."""
+        sums = self._whole.table()
+        tables = {"": sums} | {f".{site}": own.table() for site, own in self._sites.items()}
+        return {
+            **{f"explained_variance{of}": estimate(one, explained_variance, seed=seed) for of, one in tables.items()},
+            "mse": estimate(sums[:, [_ERROR, _N]], ratio, unit="per token", seed=seed),
+            "cosine": estimate(sums[:, [_COSINE, _N]], ratio, seed=seed),
+            "norm_ratio": estimate(sums[:, [_NORM, _N]], ratio, seed=seed),
+        }
+
+
+class _Sums(RowSums):
+    """The sums of rows at one site, or at several side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shift: Float64[Tensor, "d_out"] | None = None
+
+    def update(
+        self,
+        targets: Float64[Tensor, "batch pos d_out"],
+        outputs: Float64[Tensor, "batch pos d_out"],
+        counted: Float64[Tensor, "batch pos 1"],
+    ) -> None:
+        """Add up one batch."""
         if self._shift is None:
             self._shift = (targets * counted).sum((0, 1)) / counted.sum().clamp(min=1)
         centred = (targets - self._shift) * counted
         per_token = torch.cat([torch.ones_like(counted), _per_token(targets, outputs)], dim=-1) * counted
         squares = centred.square().sum((1, 2))[:, None]
-        self._sums.add(torch.cat([per_token.sum(1), squares, centred.sum(1)], dim=1))
-
-    def estimates(self, seed: int) -> dict[str, Estimate | None]:
-        """Return `explained_variance`, `mse`, `cosine` and `norm_ratio`."""
-        sums = self._sums.table()
-        return {
-            "explained_variance": estimate(sums, explained_variance, seed=seed),
-            "mse": estimate(sums[:, [_ERROR, _N]], ratio, unit="per token", seed=seed),
-            "cosine": estimate(sums[:, [_COSINE, _N]], ratio, seed=seed),
-            "norm_ratio": estimate(sums[:, [_NORM, _N]], ratio, seed=seed),
-        }
+        self.add(torch.cat([per_token.sum(1), squares, centred.sum(1)], dim=1))
 
 
 def explained_variance(totals: Totals) -> Values:

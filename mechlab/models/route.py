@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -44,7 +45,8 @@ class Route:
         """Return the route that a text stands for.
 
         `resid_post.2` rebuilds what it reads; `mlp.1` goes from what enters the MLP (normalised, before the norm's
-        gain) to what it adds to the residual stream; `A -> B` goes from A to B. Several sites are parted by commas.
+        gain) to what it adds to the residual stream; `A -> B` goes from A to B. Several sites are parted by commas;
+        `mlp` stands for the MLP of every layer.
 
         Args:
             place: the sites read, or a whole route.
@@ -53,7 +55,8 @@ class Route:
 
         Raises:
             UnknownName: this model has no such site.
-            UsageError: a target is what is read, or comes before it; or it is given twice.
+            UsageError: a target is what is read, or comes before it; a site is there twice; or of as many targets as
+                inputs one comes before its own input, or a pair before one that the forward pass reaches earlier.
         """
         if isinstance(place, Route):
             return place
@@ -80,22 +83,36 @@ def _sites(text: str, spec: ModelSpec) -> tuple[Site, ...]:
 
 
 def _mlp_ends(text: str, spec: ModelSpec) -> tuple[str, str] | None:
-    """Return what goes in and comes out of the MLP that `mlp.L` names, None for other texts."""
-    kind, _, layer = text.partition(".")
-    if kind != MLP or not layer.isdigit():
+    """Return what goes in and comes out of the MLPs that `mlp.L,mlp.M` or `mlp` name, None for other texts."""
+    names = [name.strip() for name in text.split(",")] if text != MLP else [f"{MLP}.{i}" for i in range(spec.n_layers)]
+    kinds, layers = zip(*(name.partition(".")[::2] for name in names), strict=True)
+    if set(kinds) != {MLP} or not all(layer.isdigit() for layer in layers):
         return None
     before = "resid_mid" if spec.normalization == "none" else "ln2_normalized"
-    return f"{before}.{layer}", f"mlp_out.{layer}"
+    return tuple(",".join(f"{end}.{layer}" for layer in layers) for end in (before, "mlp_out"))  # type: ignore[return-value]
 
 
 def _refuse_what_cannot_be_computed(route: Route, spec: ModelSpec) -> None:
     if route.targets == route.inputs:
         raise UsageError("target is the site itself", value=str(route.inputs[0]), remedy="Leave the target out.")
-    order = {site: place for place, site in enumerate(all_sites(spec))}
-    earliest = min(route.inputs, key=lambda site: order[_whole(site)])
-    for target in route.targets:
-        if order[_whole(target)] < order[_whole(earliest)]:
-            remedy = f"{earliest} is computed later in the forward pass."
+    places = {site: place for place, site in enumerate(all_sites(spec))}
+
+    def order(site: Site) -> int:
+        return places[_whole(site)]
+
+    paired = len(route.inputs) == len(route.targets)
+    for end in (route.inputs, route.targets):
+        for early, late in pairwise(end):
+            if end.count(late) > 1:
+                raise UsageError("site is given twice", value=str(late), remedy="Give every site once.")
+            if paired and order(late) < order(early):
+                remedy = f"Pairs stand in the order of the forward pass: {late} before {early}."
+                raise UsageError("site is out of order", value=str(late), remedy=remedy)
+    first = min(route.inputs, key=order)
+    for place, target in enumerate(route.targets):
+        source = route.inputs[place] if paired else first
+        if order(target) < order(source):
+            remedy = f"{source} is computed later in the forward pass."
             raise UsageError("target comes before what it is rebuilt from", value=str(target), remedy=remedy)
 
 

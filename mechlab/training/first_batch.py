@@ -9,6 +9,7 @@ from torch import Tensor
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
+from mechlab.training.scales import Scales
 
 MEDIAN_ITERATIONS = 100
 MEDIAN_TOLERANCE = 1e-6
@@ -36,12 +37,14 @@ def refuse_other_widths(dictionary: Dictionary, inputs: Tensor, targets: Tensor)
             raise UsageError(f"{name} has another width than the dictionary", value=found.shape[1], remedy=remedy)
 
 
-def scales(inputs: Tensor, targets: Tensor, config: TrainConfig) -> tuple[float, float]:
-    """Return the factors for inputs and targets."""
+def scales(inputs: Tensor, targets: Tensor, config: TrainConfig, n_parts: int = 1) -> Scales:
+    """Return the factors for inputs and targets, one for each of as many equal parts."""
     if config.normalization == "none":
-        return 1.0, 1.0
-    of_inputs = expected_norm_scale(inputs)
-    return of_inputs, of_inputs if targets is inputs else expected_norm_scale(targets)
+        return Scales((1.0,) * n_parts, (1.0,) * n_parts)
+    of_inputs = tuple(expected_norm_scale(part) for part in inputs.chunk(n_parts, dim=1))
+    if targets is inputs:
+        return Scales(of_inputs, of_inputs)
+    return Scales(of_inputs, tuple(expected_norm_scale(part) for part in targets.chunk(n_parts, dim=1)))
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from mechlab.training.divergence import LossGuard
 from mechlab.training.first_batch import refuse_other_widths, scales, start_b_dec
 from mechlab.training.gradients import differentiate
 from mechlab.training.parallel.crew import ONE, Crew
+from mechlab.training.scales import Scales
 from mechlab.training.schedule import learning_rate
 from mechlab.training.source import Batch, DataSource
 from mechlab.training.state import (
@@ -42,8 +43,7 @@ class TrainingRun:
         )
         self.step = 0
         self.tokens = 0
-        self.input_scale: float | None = None
-        self.target_scale: float | None = None
+        self.scales: Scales | None = None
         self.tokens_since_fired = torch.zeros(dictionary.config.d_sae, dtype=torch.int64, device=device)
         self.guard = LossGuard(config.explosion_factor)
         self.last_checkpoint: int | None = None
@@ -64,14 +64,14 @@ class TrainingRun:
         The first batch, whole, sets the scales and `b_dec`.
         """
         inputs, targets = _pair(self._draw(), self.dictionary.b_dec)
-        if self.input_scale is None or self.target_scale is None:
+        if self.scales is None:
             refuse_other_widths(self.dictionary, inputs, targets)
-            self.input_scale, self.target_scale = scales(inputs, targets, self.config)
-            start_b_dec(self.dictionary, targets * self.target_scale, self.config)
+            self.scales = scales(inputs, targets, self.config, self.dictionary.config.n_scales)
+            start_b_dec(self.dictionary, self.scales.of_targets(targets), self.config)
             if self.config.decoder == "unit":
                 normalise_decoder(self.dictionary)
-        scaled = self.crew.share(inputs) * self.input_scale
-        return scaled, scaled if targets is inputs else self.crew.share(targets) * self.target_scale
+        scaled = self.scales.of_inputs(self.crew.share(inputs))
+        return scaled, scaled if targets is inputs else self.scales.of_targets(self.crew.share(targets))
 
     def advance(self, inputs: Tensor, targets: Tensor) -> Losses:
         """Take one optimiser step and return its losses, computed before the update.
@@ -95,7 +95,8 @@ class TrainingRun:
 
     def finish(self) -> None:
         """Fold scales and decoder norms into the weights: the dictionary now takes raw activations."""
-        self.dictionary.fold_scales(self.input_scale or 1.0, self.target_scale or 1.0)
+        if self.scales is not None:
+            self.scales.fold_into(self.dictionary)
         self.dictionary.fold_decoder_norms()
         self.dictionary.peers = ALONE
 
@@ -110,8 +111,7 @@ class TrainingRun:
         numbers = {
             "step": self.step,
             "tokens": self.tokens,
-            "input_scale": self.input_scale or 1.0,
-            "target_scale": self.target_scale or 1.0,
+            **(self.scales or Scales()).numbers(),
             "loss_level": self.guard.level or 0.0,
         }
         return TrainingState(tensors, numbers)
@@ -123,7 +123,7 @@ class TrainingRun:
         self.source.restore(unprefixed("source", state.tensors))
         self.tokens_since_fired.copy_(state.tensors["tokens_since_fired"])
         self.step, self.tokens = int(state.numbers["step"]), int(state.numbers["tokens"])
-        self.input_scale, self.target_scale = state.numbers["input_scale"], state.numbers["target_scale"]
+        self.scales = Scales.from_numbers(state.numbers, self.dictionary.config.n_scales)
         self.guard.level = state.numbers["loss_level"]
         self.last_checkpoint = self.step
 

@@ -15,7 +15,7 @@ class TrainingState:
     """A run after some number of steps.
 
     `tensors` holds parameters and buffers (`dictionary/`), Adam's moments (`optimizer/`), the dead-feature counters and
-    the data source's position (`source/`); `numbers` holds `step`, `tokens`, both scales and the loss's level.
+    the data source's position (`source/`); `numbers` holds `step`, `tokens`, the scales and the loss's level.
     """
 
     tensors: dict[str, Tensor]

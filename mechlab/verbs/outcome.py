@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from mechlab.core.config import Config
+from mechlab.core.config import Config, set_elsewhere
 from mechlab.core.progress import Progress
 from mechlab.core.registry import Registry
 from mechlab.views.table import Table
@@ -60,7 +60,6 @@ class Verb:
     run: Callable[[Any, Progress], Outcome]
     kinds: Registry | None = None
     kind_key: str = ""
-    kind_keys_set_by_verb: frozenset[str] = frozenset()
     kind_lists: bool = False
     short_forms: Mapping[str, ShortForm] = field(default_factory=dict)
     in_several: bool = False
@@ -71,9 +70,9 @@ class Verb:
         return inspect.getdoc(self.run) or ""
 
     def fields_of(self, kind: Any) -> dict[str, FieldInfo]:
-        """Return the fields of a kind's `Config` that become options: those neither the verb nor its site sets."""
+        """Return the fields of a kind's `Config` that become options: those that nothing else sets."""
         own = kind.Config.model_fields.items()
-        taken = {*self.kind_keys_set_by_verb, *self.config.model_fields}
+        taken = {*set_elsewhere(kind.Config), *self.config.model_fields}
         return {name: several(field) if self.kind_lists else field for name, field in own if name not in taken}
 
 

@@ -32,7 +32,7 @@ class SubjectConfig(ReadingConfig):
     site: str = Field(
         "resid_post.2",
         description="Place in the model: resid_post.2, mlp_out.0, blocks.2.hook_resid_post. mlp.L: from what enters "
-        "the MLP to what it gives.",
+        "the MLP to what it gives; mlp: of every layer. Several, parted by commas, stand side by side.",
     )
     target: str | None = Field(
         None,

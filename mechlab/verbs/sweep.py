@@ -24,6 +24,5 @@ VERB = Verb(
     run,
     kinds=KINDS,
     kind_key="dictionary",
-    kind_keys_set_by_verb=frozenset({"d_in", "d_sae", "d_out"}),
     kind_lists=True,
 )

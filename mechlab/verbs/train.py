@@ -31,7 +31,6 @@ VERB = Verb(
     run,
     kinds=KINDS,
     kind_key="dictionary",
-    kind_keys_set_by_verb=frozenset({"d_in", "d_sae", "d_out"}),
     in_several=True,
     short_forms={
         "transcoder": ShortForm(

@@ -29,7 +29,7 @@ class LoopOptions(Config):
 class TrainOptions(LoopOptions, SubjectConfig):
     """A training run of one dictionary."""
 
-    features: PositiveInt = Field(2048, description="Features of the dictionary (d_sae).")
+    features: PositiveInt = Field(2048, description="Features of the dictionary, all layers together (d_sae).")
     init_seed: NonNegativeInt | None = Field(
         None,
         exclude=True,  # the run notes it only where it is another than --seed

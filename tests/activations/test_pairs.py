@@ -106,7 +106,7 @@ def test_a_stream_of_pairs_resumes_to_the_bit() -> None:
 def test_several_sites_without_a_target_are_one_batch() -> None:
     sites = Route.of("resid_post.0,resid_post.2", SiteEcho().spec).inputs
     stream = ActivationStream(SiteEcho(), numbered_rows(9, 8), sites, StreamConfig(batch_size=8, pool_size=8))
-    assert (stream.d_in, stream.widths) == (6, [3, 3])
+    assert (stream.d_in, stream.widths_in) == (6, [3, 3])
     batch = stream.next()
     assert torch.equal(batch[:, 0], batch[:, 3])
     assert batch[:, [1, 4]].unique(dim=0).tolist() == [[0, 2]]

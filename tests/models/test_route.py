@@ -48,6 +48,29 @@ def test_several_sites_are_parted_by_commas() -> None:
     assert Route.of(str(route), SPEC) == route
 
 
+@pytest.mark.parametrize("text", ["mlp", "mlp.0,mlp.1, mlp.2,mlp.3"])
+def test_mlp_stands_for_the_mlps_of_every_layer(text: str) -> None:
+    route = Route.of(text, SPEC)
+    assert route.inputs == tuple(Site("ln2_normalized", layer) for layer in range(4))
+    assert route.targets == tuple(Site("mlp_out", layer) for layer in range(4))
+    assert Route.of("mlp.1,mlp.3", SPEC).targets == (Site("mlp_out", 1), Site("mlp_out", 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mlp.1,mlp.0", "out of order: 'ln2_normalized.0'.*before ln2_normalized.1"),
+        ("mlp.1,mlp.2,mlp.1", "twice: 'ln2_normalized.1'"),
+        ("resid_post.1,resid_post.1", "twice: 'resid_post.1'"),
+        ("ln2_normalized.0,ln2_normalized.3 -> mlp_out.1,mlp_out.2", "before what it is rebuilt from: 'mlp_out.2'"),
+        ("resid_post.2,resid_post.1 -> mlp_out.1", "before what it is rebuilt from"),
+    ],
+)
+def test_several_sites_that_make_no_sense_together_are_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Route.of(text, SPEC)
+
+
 def test_a_target_may_be_a_head_or_another_layers_stream() -> None:
     assert str(Route.of("ln1_normalized.1", SPEC, "head.1.0")) == "ln1_normalized.1 -> head.1.0"
     assert str(Route.of("embed", SPEC, "resid_post.3")) == "embed -> resid_post.3"

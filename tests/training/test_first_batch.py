@@ -8,6 +8,7 @@ from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.training.config import TrainConfig
 from mechlab.training.first_batch import expected_norm_scale, geometric_median, scales, start_b_dec
 from mechlab.training.loop import fit
+from mechlab.training.scales import Scales
 from mechlab.training.source import TensorSource
 
 
@@ -21,10 +22,18 @@ def test_scaled_rows_have_mean_norm_root_width() -> None:
 def test_a_target_has_its_own_scale_unless_it_is_the_input() -> None:
     rows, targets, config = torch.randn(50, 4), 100 * torch.randn(50, 9), TrainConfig()
     own = scales(rows, rows, config)
-    assert own[0] == own[1]
-    pair = scales(rows, targets, config)
-    assert pair == (expected_norm_scale(rows), expected_norm_scale(targets))
-    assert scales(rows, targets, TrainConfig(normalization="none")) == (1.0, 1.0)
+    assert own.inputs == own.targets == (expected_norm_scale(rows),)
+    assert scales(rows, targets, config) == Scales(own.inputs, (expected_norm_scale(targets),))
+    assert scales(rows, targets, TrainConfig(normalization="none")) == Scales((1.0,), (1.0,))
+
+
+def test_every_layer_has_its_own_scale_where_layers_are_kept_apart() -> None:
+    rows = torch.randn(50, 12) * torch.tensor([1.0, 10.0, 0.1]).repeat_interleave(4)
+    found = scales(rows, rows, TrainConfig(), n_parts=3)
+    norms = found.of_inputs(rows).view(50, 3, 4).norm(dim=-1).mean(0)
+    torch.testing.assert_close(norms, torch.full((3,), 2.0))
+    assert found.inputs == found.targets and len(set(found.inputs)) == 3
+    assert scales(rows, rows, TrainConfig(normalization="none"), n_parts=3).inputs == (1.0, 1.0, 1.0)
 
 
 def test_the_geometric_median_is_not_moved_by_outliers() -> None:

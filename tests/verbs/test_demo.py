@@ -31,7 +31,7 @@ def test_it_asks_for_a_run_of_the_built_in_model_that_fits_it(asked, tmp_path):
     spec = load("tales").spec
     assert Site.parse(options.site, spec).layer in range(spec.n_layers)
     assert options.row_length <= spec.n_ctx
-    assert dictionary_config(options, spec.d_model).d_sae == options.features
+    assert dictionary_config(options, [spec.d_model]).d_sae == options.features
     assert training_config(options).n_tokens == options.tokens
 
 

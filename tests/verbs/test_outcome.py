@@ -1,13 +1,15 @@
 """What a verb says of itself to the command line."""
 
-from mechlab.core.config import Config
+from typing import Annotated
+
+from mechlab.core.config import Config, SetElsewhere
 from mechlab.core.progress import SILENT
 from mechlab.verbs import VERBS
 from mechlab.verbs.outcome import Outcome, ShortForm, Verb
 
 
 class Size(Config):
-    d_in: int = 1
+    d_in: Annotated[int, SetElsewhere()] = 1
     k: int = 2
     seed: int = 3
 
@@ -34,7 +36,7 @@ def test_the_help_of_a_verb_is_the_docstring_of_its_function():
 
 
 def test_a_kinds_own_options_are_those_nobody_else_sets():
-    verb = Verb(Options, run, kind_keys_set_by_verb=frozenset({"d_in"}))
+    verb = Verb(Options, run)
     assert list(verb.fields_of(Kind)) == ["k"]
 
 

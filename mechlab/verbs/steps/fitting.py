@@ -1,12 +1,13 @@
 """Fit a dictionary inside a run that is being written: from its last checkpoint, or from nothing."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mechlab.activations.pairs import PairStream
 from mechlab.activations.shared_batches import Reader
 from mechlab.activations.stream import ActivationStream, StreamConfig
-from mechlab.core.config import build
+from mechlab.core.config import build, set_elsewhere
 from mechlab.core.errors import ConfigError
 from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
@@ -28,24 +29,28 @@ if TYPE_CHECKING:
     from mechlab.verbs.train import Config
 
 
-SET_ELSEWHERE = frozenset({"d_in", "d_sae", "d_out"})
-
 LONGEST_DEAD_WINDOW = 500_000
 
 
-def dictionary_config(config: "Config", d_in: int, d_out: int | None = None) -> DictionaryConfig:
-    """Return the kind's own config; `d_out` is the target's width, None where the site rebuilds itself.
+def dictionary_config(config: "Config", widths_in: Sequence[int], widths_out: Sequence[int] = ()) -> DictionaryConfig:
+    """Return the kind's own config, of which the sites decide a part.
+
+    Args:
+        config: options of a run.
+        widths_in: of each site that is read.
+        widths_out: of each site that is rebuilt; none where a site rebuilds itself.
 
     Raises:
-        ConfigError: a value does not fit, for example k above the number of features, or a width is given that the site
-            or `features` sets.
+        ConfigError: a value does not fit, for example k above the number of features, or one is given that the sites
+            or `features` set.
+        UsageError: the kind cannot be trained on such sites.
     """
-    for key in SET_ELSEWHERE & config.dictionary.keys():
+    kind = KINDS[config.kind].Config
+    for key in sorted(set_elsewhere(kind) & config.dictionary.keys()):
         remedy = "The site sets the widths, --features the size."
         raise ConfigError("dictionary's width is not an option", value=key, remedy=remedy)
-    return build(
-        KINDS[config.kind].Config, {"d_in": d_in, "d_out": d_out, "d_sae": config.features, **config.dictionary}
-    )
+    given = {**kind.keys_of_sites(widths_in, widths_out), "d_sae": config.features}
+    return build(kind, {**given, **config.dictionary})
 
 
 def training_config(config: "Config") -> TrainConfig:
@@ -85,15 +90,15 @@ def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew =
     return ActivationStream(subject.model, rows, subject.route.inputs, mix, sharing(crew))
 
 
-def new_dictionary(config: "Config", d_in: int, d_out: int | None) -> Dictionary:
+def new_dictionary(config: "Config", widths_in: Sequence[int], widths_out: Sequence[int] = ()) -> Dictionary:
     """Return the dictionary as it is before its first step."""
     seed = config.seed if config.init_seed is None else config.init_seed
-    return KINDS[config.kind](dictionary_config(config, d_in, d_out), seed=seed)
+    return KINDS[config.kind](dictionary_config(config, widths_in, widths_out), seed=seed)
 
 
 def course_in_run(config: "Config", subject: Subject, source: Reader, writer: RunWriter) -> Course:
     """Return the course of a dictionary that is trained beside others, from its run's checkpoint if there is one."""
-    dictionary = new_dictionary(config, source.d_in, source.d_out).to(subject.model.device)
+    dictionary = new_dictionary(config, source.widths_in, source.widths_out).to(subject.model.device)
     found = writer.resumed_from
     resume = None if found is None else TrainingState(found.tensors, found.numbers)
     watcher = Watcher(log=writer.log, save=saver(writer, ONE, dictionary))
@@ -105,7 +110,7 @@ def fit_in_run(
 ) -> Dictionary:
     """Return the trained dictionary, after writing it, its log and its checkpoints into the run."""
     stream = new_stream(config, subject, rows, crew)
-    dictionary = crew.part(new_dictionary(config, stream.d_in, stream.d_out)).to(subject.model.device)
+    dictionary = crew.part(new_dictionary(config, stream.widths_in, stream.widths_out)).to(subject.model.device)
     found = writer.resumed_from
     resume = None
     if found is not None:

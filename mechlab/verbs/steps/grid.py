@@ -67,13 +67,13 @@ def _member(options: SweepOptions, subject: Subject, settings: dict[str, Any], s
     plain = _plain(options, subject.config.site, settings["features"], given)
     shown = "-".join([site, *(f"{key}{value}" for key, value in settings.items()), f"seed{seed}"])
     try:
-        own = dictionary_config(plain, len(subject.route.inputs), len(subject.route.targets) or None)
+        own = dictionary_config(plain, *subject.widths)
         typed = {key: getattr(own, key) for key in given}
         update = {"dictionary": typed, "init_seed": None if seed == options.seed else seed}
         train = plain.model_copy(update=update)
         training_config(train)
         identity = identity_of(train, subject)
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         raise ConfigError(f"member {shown} cannot be: {error}") from None
     named = {"site": site, "features": settings["features"], **typed}
     name = "-".join([_word(site), str(settings["features"]), *(_word(f"{k}{v}") for k, v in typed.items())])

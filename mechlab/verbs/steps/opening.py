@@ -4,8 +4,12 @@ Held-out rows are the corpus's first, so that they can be had again without read
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 
+import torch
+
+from mechlab.activations.capture import activations_at
 from mechlab.activations.sampled import sampled_rows
 from mechlab.core.config import digest
 from mechlab.core.errors import UsageError
@@ -40,6 +44,14 @@ class Subject:
         """Return what a run notes of where it looked: `site`, and `target` where that is another."""
         ends = {"site": self.route.inputs, "target": self.route.targets}
         return {name: ",".join(map(str, sites)) for name, sites in ends.items() if sites}
+
+    @cached_property
+    def widths(self) -> tuple[list[int], list[int]]:
+        """Return the width of each site read, and of each target, by looking at one row."""
+        row = torch.zeros(1, self.config.row_length, dtype=torch.long)
+        found = [activations_at(self.model, row, site).shape[-1] for site in self.route.sites]
+        n_read = len(self.route.inputs)
+        return found[:n_read], found[n_read:]
 
     @property
     def rebuilt(self) -> Site | None:

@@ -29,13 +29,11 @@ def plan(options: TrainOptions, subject: Subject) -> Outcome:
     """Return tokens, steps, memory, disk and time of a run that is not made; nothing is written."""
     rows = torch.zeros(N_ROWS_TIMED, options.row_length, dtype=torch.long)
     capture_s, activations = timed_capture(subject, rows)
-    inputs, targets = activations
-    widths = inputs.shape[1], None if targets is None else targets.shape[1]
-    kind, own, training = KINDS[options.kind], dictionary_config(options, *widths), training_config(options)
+    kind, own, training = KINDS[options.kind], dictionary_config(options, *subject.widths), training_config(options)
     dictionary = kind(own, seed=options.seed).to(subject.model.device)
     step_s = seconds_per_step(dictionary, activations, training)
     takes = footprint(kind, own, training)
-    pool_bytes = 4 * sum(filter(None, widths)) * (max(options.pool, training.batch_size) + rows.numel())
+    pool_bytes = 4 * sum(map(sum, subject.widths)) * (max(options.pool, training.batch_size) + rows.numel())
     numbers = {
         "n_tokens": options.tokens,
         "n_steps": takes.n_steps,

@@ -57,8 +57,7 @@ def plan_sweep(options: SweepOptions, members: tuple[Member, ...]) -> Outcome:
 
 def _member_cost(member: Member, sides: tuple) -> tuple[int, int, float]:
     """Return a member's bytes of memory, its bytes on disk without the stream's, and the seconds of its steps."""
-    inputs, targets = sides
-    widths = inputs.shape[1], None if targets is None else targets.shape[1]
+    widths = member.subject.widths
     training = training_config(member.options)
     takes = footprint(KINDS[member.options.kind], dictionary_config(member.options, *widths), training)
     dictionary = new_dictionary(member.options, *widths).to(member.subject.model.device)

@@ -67,9 +67,8 @@ def help_train(options: TrainOptions, crew: Crew) -> None:
 def identity_of(options: TrainOptions, subject: Subject) -> Identity:
     """Return what determines the run: every option, default or given, the model and the text; not where it is put."""
     plain = options.model_dump(mode="json", exclude=NOT_OF_THE_RESULT)
-    n_read, n_rebuilt = len(subject.route.inputs), len(subject.route.targets)  # in place of widths, which sites decide
-    own = dictionary_config(options, n_read, n_rebuilt or None)
-    settings = own.model_dump(mode="json", exclude={"d_in", "d_out"} if n_rebuilt else {"d_in"})
+    own = dictionary_config(options, *subject.widths)
+    settings = own.model_dump(mode="json", exclude={"d_in", "d_out"} if subject.route.targets else {"d_in"})
     loop = training_config(options).model_dump(mode="json")
     first = {} if options.init_seed in (None, options.seed) else {"init_seed": options.init_seed}
     return Identity(
