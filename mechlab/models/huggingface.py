@@ -1,7 +1,7 @@
 """The default backend: a plain Hugging Face module, read and edited through hooks that exist only while used."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mechlab.core.errors import UsageError
+from mechlab.core.products import exact_products
 from mechlab.core.shapes import Logits, Tokens
 from mechlab.models.architectures import ARCHITECTURES
 from mechlab.models.architectures.layout import spec_of
@@ -20,6 +21,9 @@ from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.sites import Site
 from mechlab.models.tokenizer import Tokenizer
 from mechlab.models.weights import Weights, weights_of
+
+WIDE = 256
+"""From this width on the route of `exact_products` is quicker, by a third at 768; below it, slower."""
 
 
 class HuggingFaceModel(LanguageModel):
@@ -132,4 +136,5 @@ class HuggingFaceModel(LanguageModel):
     def _run(self, module: Any, tokens: Tensor, **options: Any) -> Any:
         for readings in self._open_readings:
             readings.clear()
-        return module(input_ids=tokens, **{"use_cache": False} | options)
+        with exact_products() if self.spec.d_model >= WIDE else nullcontext():
+            return module(input_ids=tokens, **{"use_cache": False} | options)

@@ -9,7 +9,8 @@ import transformers
 from oracles.tiny_models import FAMILIES, tiny, token_rows
 
 from mechlab.core.errors import UnknownName
-from mechlab.models.huggingface import HuggingFaceModel
+from mechlab.core.products import route
+from mechlab.models.huggingface import WIDE, HuggingFaceModel
 from mechlab.models.sites import all_sites
 
 TOKENS = token_rows()
@@ -52,6 +53,27 @@ def test_activations_are_ordinary_tensors_that_share_no_memory(gpt2: HuggingFace
     gain = torch.ones(32, requires_grad=True)
     (found["resid_post.0"] * gain).sum().backward()
     torch.testing.assert_close(gain.grad, found["resid_post.0"].sum((0, 1)))
+
+
+def test_in_inference_mode_activations_are_the_models_own(gpt2: HuggingFaceModel) -> None:
+    with torch.inference_mode():
+        found = gpt2.activations(TOKENS, ["resid_post.0", "resid_pre.1"])
+    assert found["resid_post.0"].data_ptr() == found["resid_pre.1"].data_ptr()
+    torch.testing.assert_close(found["resid_post.0"], gpt2.activations(TOKENS, ["resid_post.0"])["resid_post.0"])
+
+
+def test_a_wide_model_goes_by_the_quick_route_and_says_what_hugging_face_says() -> None:
+    config = transformers.GPT2Config(n_layer=2, n_embd=WIDE, n_head=4, vocab_size=70, bos_token_id=0, eos_token_id=0)
+    module = transformers.GPT2LMHeadModel(config).eval()
+    taken: list[str] = []
+    settings = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
+    module.register_forward_hook(lambda *_: taken.append(settings.fp32_precision))
+    with torch.no_grad():
+        wanted = module(TOKENS, use_cache=False).logits
+        found = HuggingFaceModel(module).logits(TOKENS)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert taken[0] != "bf16"
+    assert taken[1] == ("bf16" if route() == "oneDNN" else taken[0])
 
 
 def test_open_edits_apply_to_activations(gpt2: HuggingFaceModel) -> None:
