@@ -22,6 +22,7 @@ def test_means_stand_at_l0_and_what_is_kept_with_bars_over_seeds():
     assert list(means.x) == [8, 16]
     assert list(means.y) == pytest.approx([0.5912, 0.6312])
     assert list(means.error_y.array) == pytest.approx([0.02, 0.02])
+    assert list(means.error_y.arrayminus) == pytest.approx([0.02, 0.02])
     assert list(seeds.x) == [8] * 3 + [16] * 3
     assert seeds.marker.color == means.marker.color and seeds.marker.size < means.marker.size
 
