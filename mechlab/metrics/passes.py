@@ -91,6 +91,16 @@ def reconstructed(
     return Batch(tokens, scored, inputs, targets, codes, outputs, logits, several)
 
 
+def how_replaced(model: LanguageModel, dictionary: Codec, site: str | Site | Route) -> str:
+    """Return in words how reconstructions stand in at several sites; nothing where there is one."""
+    rebuilt = Route.of(site, model.spec).rebuilt
+    if len(rebuilt) == 1:
+        return ""
+    own = "that pass's own inputs, layer by layer; attention and norms are not frozen"
+    codes = own if isinstance(dictionary, LayeredCodec) else "the clean pass, since they need all their inputs first"
+    return f"All {len(rebuilt)} sites are replaced within one forward pass. Codes are computed from {codes}."
+
+
 @contextmanager
 def _in_place(
     model: LanguageModel, new: Mapping[Site, Float[Tensor, "batch pos _width"]], untouched: Bool[Tensor, "batch pos"]

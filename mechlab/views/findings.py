@@ -29,9 +29,16 @@ CONTROLS = ("random_dictionary", "neurons", "shuffled_labels")
 def metric_rows(metrics: Mapping[str, Estimate | int | float | None]) -> tuple[MetricRow, ...]:
     """Return the metrics that have a meaning to show, each beside what its controls score.
 
-    A control of `NAME` stands under `untrained.NAME`, those of `STEM.dictionary` under `STEM.random_dictionary` ...
+    Of several sites each has a row `NAME.SITE` below that of all. A control of `NAME` stands under `untrained.NAME`,
+    those of `STEM.dictionary` under `STEM.random_dictionary` ...
     """
-    found = [(name, meaning, metrics.get(name)) for name, meaning in MEANINGS.items()]
+    parts = {name: [of for of in metrics if of.startswith(f"{name}.")] for name in MEANINGS}
+    meanings = {
+        one: meaning if one == name else f"the same at {one.removeprefix(f'{name}.')} alone"
+        for name, meaning in MEANINGS.items()
+        for one in (name, *parts[name])
+    }
+    found = [(name, meaning, metrics.get(name)) for name, meaning in meanings.items()]
     return tuple(
         MetricRow(name=name, estimate=estimate, meaning=meaning, baselines=_baselines(name, metrics))
         for name, meaning, estimate in found

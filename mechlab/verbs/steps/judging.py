@@ -9,6 +9,7 @@ from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.metrics.contenders import untrained
 from mechlab.metrics.evaluate import EvaluateConfig, Evaluation, evaluate, mean_rebuilt
 from mechlab.metrics.ground_truth import GroundTruth, GroundTruthConfig, ground_truth
+from mechlab.metrics.passes import how_replaced
 from mechlab.metrics.portraits import FeaturePortrait, PortraitConfig, portraits
 from mechlab.verbs.steps.opening import Subject
 
@@ -22,12 +23,14 @@ class Judgement:
         untrained: the metrics of a fresh dictionary of the same kind and size.
         ground_truth: known causes recovered; None where the corpus has no labels.
         portraits: its most interesting features.
+        replaced: in words, how reconstructions stand in where there are several sites.
     """
 
     evaluation: Evaluation
     untrained: Evaluation
     ground_truth: GroundTruth | None
     portraits: tuple[FeaturePortrait, ...]
+    replaced: str = ""
 
     @property
     def metrics(self) -> dict[str, Estimate | int | float | None]:
@@ -59,4 +62,5 @@ def judge(
         portraits=portraits(model, dictionary, rows, site, PortraitConfig(seed=seed), progress)
         if with_portraits
         else (),
+        replaced=how_replaced(model, dictionary, site),
     )

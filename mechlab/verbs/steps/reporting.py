@@ -90,6 +90,8 @@ def _summary(subject: Subject, judgement: Judgement) -> str:
 def _notes(judgement: Judgement) -> tuple[str, ...]:
     n_rows = judgement.evaluation.n_rows
     notes = [f"Intervals are 95 % bootstrap intervals over {n_rows:,} rows of text; this is one training seed."]
+    if judgement.replaced:
+        notes.append(judgement.replaced)
     found = judgement.ground_truth
     if found is not None and found.left_out:
         notes.append(f"Causes too rare to score here: {', '.join(found.left_out)}.")

@@ -23,6 +23,7 @@ from mechlab.verbs.steps.steering import SAMPLES_NAME, samples_text, steered_sam
 from mechlab.verbs.steps.together import assistant_of, tell_finished, tell_start
 from mechlab.verbs.train_options import TrainOptions
 
+LONGEST_PLACE = 60
 NOT_OF_THE_RESULT = {"out", "device", "threads", "dry_run", "resume", "kind", "dictionary", "training", "parallel"}
 
 
@@ -81,8 +82,15 @@ def identity_of(options: TrainOptions, subject: Subject) -> Identity:
 
 
 def _default_out(options: TrainOptions, identity: Identity) -> Path:
-    place = "-".join(re.sub(r"\W+", "_", name) for name in (options.site, options.target) if name)
+    place = "-".join(_word(name) for name in (options.site, options.target) if name)
     return Path("runs") / f"{options.kind}-{Path(options.model).name}-{place}-{identity.run_id()[:8]}"
+
+
+def _word(sites: str) -> str:
+    """Return sites as part of a folder's name: the first and the last of many."""
+    words = [re.sub(r"\W+", "_", site.strip()) for site in sites.split(",")]
+    word = "_".join(words)
+    return word if len(word) <= LONGEST_PLACE else f"{words[0]}_to_{words[-1]}"
 
 
 def run_card(options: TrainOptions, subject: Subject, identity: Identity) -> RunCard:
