@@ -44,7 +44,7 @@ def one_seed(options: TrainOptions) -> dict:
         started = time.process_time()
         dictionary = train(new_stream(options, subject, rows), options)
         cpu_s = round(time.process_time() - started, 1)
-        found = mechlab.evaluate(subject.model, dictionary, held_out, subject.site).estimates
+        found = mechlab.evaluate(subject.model, dictionary, held_out, subject.route).estimates
         print(options.seed, name, cpu_s, found[SCORE], flush=True)
         result[name] = {"cpu_seconds": cpu_s, **{number: found[number].model_dump() for number in NUMBERS}}
     return result

@@ -9,12 +9,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
+from typing import Any
 
 import torch
 
 EXACT = 3e-6
 ALLOW_ONEDNN = "bf16"
+
+
+@dataclass
+class _Inside:
+    """How many are inside, and the setting to take back."""
+
+    lock: Any = field(default_factory=Lock)
+    count: int = 0
+    before: str = "none"
+
+
+_INSIDE = _Inside()
 
 
 @cache
@@ -32,7 +47,10 @@ def route() -> str:
 
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """Send this thread's float32 products on the CPU through the route of the self-test; CUDA is left as it is."""
+    """Send float32 products on the CPU through the route of the self-test; CUDA is left as it is.
+
+    The setting is the process's: of threads inside at the same time, the last one out takes it back.
+    """
     if route() == "default":
         yield
     else:
@@ -43,9 +61,15 @@ def exact_products() -> Iterator[None]:
 @contextmanager
 def _onednn_allowed() -> Iterator[None]:
     settings = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
-    before = settings.fp32_precision
-    settings.fp32_precision = ALLOW_ONEDNN
+    with _INSIDE.lock:
+        if _INSIDE.count == 0:
+            _INSIDE.before = settings.fp32_precision
+            settings.fp32_precision = ALLOW_ONEDNN
+        _INSIDE.count += 1
     try:
         yield
     finally:
-        settings.fp32_precision = before
+        with _INSIDE.lock:
+            _INSIDE.count -= 1
+            if _INSIDE.count == 0:
+                settings.fp32_precision = _INSIDE.before

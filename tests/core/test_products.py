@@ -1,5 +1,7 @@
 """Products: the route is exact, is taken back, and the self-test refuses one that rounds."""
 
+import threading
+
 import pytest
 import torch
 
@@ -51,3 +53,21 @@ def test_a_library_that_rounds_to_bfloat16_is_not_taken(monkeypatch):
 def test_without_onednn_nothing_is_set(monkeypatch):
     monkeypatch.setattr(products.torch.backends.mkldnn, "is_available", lambda: False)
     assert route() == "default"
+
+
+def test_threads_inside_at_the_same_time_leave_the_setting_as_it_was():
+    before, together = fp32_precision(), threading.Barrier(2, timeout=10)
+
+    def first():
+        with exact_products():
+            together.wait()  # both inside
+        together.wait()  # out before the second
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    with exact_products():
+        together.wait()
+        together.wait()
+        assert fp32_precision() == ("bf16" if route() == "oneDNN" else before)
+    thread.join()
+    assert fp32_precision() == before

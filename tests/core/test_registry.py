@@ -47,5 +47,5 @@ def test_a_registry_does_not_change_with_the_table_it_was_made_from():
 
 def test_a_name_is_checked_without_importing_what_it_names():
     SHAPES.check("never")
-    with pytest.raises(UnknownName, match="unknown shape: 'nevr'. Known: never"):
+    with pytest.raises(UnknownName, match=r"unknown shape: 'nevr'\. Known: never"):
         SHAPES.check("nevr")
