@@ -134,5 +134,3 @@ class SweepWriter:
 
     def _write(self, record: SweepRecord) -> None:
         write_json(self.folder / SWEEP_NAME, {"id": record.id, **record.model_dump(mode="json")})
-
-
