@@ -138,5 +138,5 @@ def last_tensor(weights):
 
 
 def test_every_option_of_the_subject_that_can_change_is_one_of_judging():
-    kept = {"site", "tokens", "row_length"}
+    kept = {"site", "target", "needs_target", "tokens", "row_length"}  # a dictionary belongs to its places
     assert SubjectConfig.model_fields.keys() - Config.model_fields.keys() == kept
