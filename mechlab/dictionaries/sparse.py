@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from mechlab.dictionaries.triton_route import kernels_for
+
 
 @dataclass(frozen=True)
 class ByFeature:
@@ -149,6 +151,8 @@ def dot_rows(
     left: Float[Tensor, "batch width"], right: Float[Tensor, "d_sae width"], kept: Kept
 ) -> Float[Tensor, "n_kept"]:
     """Return the dot product of row and feature for each kept code."""
+    if kernels := kernels_for(left):
+        return kernels.dots(kept.offsets, kept.columns, left, right)
     zeros = left.new_zeros(kept.columns.numel())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -159,4 +163,6 @@ def dot_rows(
 
 
 def _bags(indices: Tensor, table: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    if kernels := kernels_for(table):
+        return kernels.weighted_sums(offsets, indices, weights, table)
     return embedding_bag(indices, table, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True)
