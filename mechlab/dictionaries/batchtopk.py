@@ -9,18 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field, PositiveFloat, field_validator
 from torch import Tensor
 
-from mechlab.core.shapes import Codes, Inputs
+from mechlab.core.shapes import Codes
 from mechlab.dictionaries.dictionary import Losses
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
-from mechlab.dictionaries.peers import ALONE
-from mechlab.dictionaries.sparse import Kept
-from mechlab.dictionaries.tiles import Chosen, largest_of_batch
-
-SAMPLE_STRIDE = 61
+from mechlab.dictionaries.tiles import Chosen, Tiles
 
 
 class BatchTopKConfig(KeptConfig):
@@ -60,17 +56,9 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
         contributions = self.contributions(pre).relu()
         return contributions * (contributions > self.topk_threshold.to(pre.dtype))
 
-    @torch.no_grad()
-    def keep(self, contributions: Codes) -> Kept:
+    def choose(self, tiles: Tiles) -> Chosen:
         """Return the `k * batch` largest positive codes of the batch."""
-        batch, d_sae = contributions.shape
-        return Kept.flat(self.peers.best_of_batch(contributions, self.config.k, largest), batch, d_sae)
-
-    def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
-        """Return the `k * batch` largest positive codes, found tile by tile where the whole batch is here."""
-        if self.peers is not ALONE:
-            return super().choose(inputs, centred)
-        return largest_of_batch(self.tiles(centred), int(self.config.k * len(inputs)))
+        return self.peers.best_of_batch(tiles, self.config.k)
 
     @torch.no_grad()
     def after_step(self, losses: Losses) -> None:
@@ -101,19 +89,3 @@ class BatchTopKDictionary(KeptDictionary[BatchTopKConfig]):
         """Take the parameters and the averaged threshold of a SAELens training checkpoint."""
         super().load_saelens(tensors)
         self.topk_threshold = tensors["topk_threshold"].detach().clone()
-
-
-def largest(values: Float[Tensor, "n"], count: int) -> Int[Tensor, "n_kept"]:
-    """Return the ascending positions of the `count` largest positive values (of all positive ones if fewer).
-
-    A sample bounds the answer from below, so that the exact choice is made among few candidates.
-    """
-    sample = values[::SAMPLE_STRIDE]
-    expected = min(2 * count // SAMPLE_STRIDE + 1, sample.numel())
-    floor = float(sample.topk(expected, sorted=True).values[-1])
-    candidates = (values > max(floor, 0.0)).nonzero().squeeze(1)
-    if candidates.numel() < count and floor > 0.0:
-        candidates = (values > 0.0).nonzero().squeeze(1)
-    if candidates.numel() <= count:
-        return candidates
-    return candidates[values[candidates].topk(count, sorted=False).indices].sort().values

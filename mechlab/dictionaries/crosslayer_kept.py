@@ -75,7 +75,7 @@ class KeptCrosslayer(KeptDictionary[Any], Crosslayer):
         n = self.config.n_layers
         with torch.no_grad():
             rows = split_layers(inputs, n).transpose(0, 1).flatten(0, 1)
-            chosen = self.choose(inputs, rows)
+            chosen = self.choose(self.tiles(rows))
             own, compared = chosen.kept, chosen.contributions
             kept = Kept(own.columns + own.rows // len(inputs) * own.d_sae, own.offsets, self.config.d_sae)
             read = Read(self._in_own_units(compared, kept), rows, kept)

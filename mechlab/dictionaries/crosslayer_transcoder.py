@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import torch
-from jaxtyping import Float
 from pydantic import NonNegativeFloat, field_validator
-from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
@@ -22,9 +20,7 @@ from mechlab.dictionaries.dictionary import Losses, StepContext, mean_squared_er
 from mechlab.dictionaries.jump import jumped_and_on
 from mechlab.dictionaries.jumprelu import JumpReluConfig, JumpReluDictionary
 from mechlab.dictionaries.own_folder import OwnFolder
-from mechlab.dictionaries.peers import ALONE
 from mechlab.dictionaries.schedules import warmed_up
-from mechlab.dictionaries.tiles import Chosen, largest_of_batch, largest_of_rows
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
 
 Number = TypeVar("Number", int, float)
@@ -116,10 +112,6 @@ class TopKCrosslayerTranscoder(OwnFolder, KeptCrosslayer, TopKDictionary):
         best = by_layer.topk(self.config.k, dim=-1, sorted=False)
         return torch.zeros_like(by_layer).scatter(-1, best.indices, best.values.relu()).flatten(-2)
 
-    def choose(self, inputs: Inputs, centred: Float[Tensor, "rows d_layer_in"]) -> Chosen:
-        """Return the k largest of each row of each layer."""
-        return largest_of_rows(self.tiles(centred), self.config.k)
-
 
 class BatchTopKCrosslayerTranscoder(OwnFolder, KeptCrosslayer, BatchTopKDictionary):
     """The codes of a batch, all layers together, that contribute most are kept.
@@ -132,12 +124,3 @@ class BatchTopKCrosslayerTranscoder(OwnFolder, KeptCrosslayer, BatchTopKDictiona
     Config = BatchTopKCrosslayerConfig
     saelens_architectures = ("batchtopk_crosslayer",)
     parallel = frozenset({"rows"})
-
-    def choose(self, inputs: Inputs, centred: Float[Tensor, "rows d_layer_in"]) -> Chosen:
-        """Return the `k * batch * n_layers` largest positive codes, tile by tile where the whole batch is here."""
-        tiles = self.tiles(centred)
-        if self.peers is ALONE:
-            return largest_of_batch(tiles, int(self.config.k * tiles.shape[0]))
-        contributions = tiles.whole()
-        kept = self.keep(contributions)
-        return Chosen(kept, kept.gather(contributions))

@@ -1,7 +1,7 @@
 """What TopK-like kinds share: only the kept codes of a batch enter the loss and its gradient.
 
 1. Compute all pre-activations without a gradient; measure each by what it would contribute.
-2. The kind says which are kept (`keep`); their positive parts are the codes.
+2. The kind says which are kept (`choose`); their positive parts are the codes.
 3. Reconstruct from the kept codes alone and take the squared error.
 4. Where features are dead, add the auxiliary loss that revives them.
 """
@@ -42,8 +42,8 @@ class KeptDictionary(Dictionary[KeptConfigT]):
     in_tiles = True
 
     @abstractmethod
-    def keep(self, contributions: Codes) -> Kept:
-        """Return which codes of a training batch are kept."""
+    def choose(self, tiles: Tiles) -> Chosen:
+        """Return which codes of a training batch are kept, and what each would contribute."""
 
     def decode(self, codes: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_out"]:
         """Return the reconstruction that codes stand for."""
@@ -57,19 +57,13 @@ class KeptDictionary(Dictionary[KeptConfigT]):
         """Return squared error plus the auxiliary loss of dead features."""
         with torch.no_grad():
             centred = inputs if self.centre is None else inputs - self.centre
-            chosen = self.choose(inputs, centred)
+            chosen = self.choose(self.tiles(centred))
             kept, compared = chosen.kept, chosen.contributions
             read = Read(self._in_own_units(compared, kept), centred, kept)
         values = encode_kept(self.encoder, self.b_enc, self.centre, read).relu()
         parts, reconstruction = self.errors(values, kept, inputs, targets, context.dead)
         fired, l0 = kept.fired(values.detach())
         return Losses(parts, reconstruction, fired, l0, {"compared": compared})
-
-    def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
-        """Return the kept codes of a batch and what each would contribute."""
-        contributions = self.contributions(self.pre_activations(inputs))
-        kept = self.keep(contributions)
-        return Chosen(kept, kept.gather(contributions))
 
     def tiles(self, centred: Inputs) -> Tiles:
         """Return the contributions a few rows at a time."""

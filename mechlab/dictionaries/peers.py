@@ -4,16 +4,12 @@ A kind says by these few words where its loss looks across features or across th
 training in several hands a kind an answerer that asks the others.
 """
 
-from collections.abc import Callable
-
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Targets
-from mechlab.dictionaries.sparse import Kept
-
-Chooser = Callable[[Tensor, int], Tensor]
+from mechlab.dictionaries.tiles import Chosen, Tiles, largest_of_batch, largest_of_rows
 
 
 class Alone:
@@ -37,20 +33,17 @@ class Alone:
         """Return how many features there are in all where `here` of them are here."""
         return here
 
-    def best_of_row(self, values: Codes, k: int) -> Kept:
-        """Return those of the k largest values of each row that are here."""
-        return Kept.fixed(values.topk(k, dim=-1, sorted=False).indices, values.shape[1])
+    def best_of_row(self, tiles: Tiles, k: int) -> Chosen:
+        """Return those of the k largest contributions of each row that are here."""
+        return largest_of_rows(tiles, k)
 
     def mask_of_best(self, values: Codes, k: int) -> Codes:
         """Return ones at those of the k largest values of each row that are here, zeros elsewhere."""
         return torch.zeros_like(values).scatter_(1, values.topk(k, dim=-1, sorted=False).indices, 1.0)
 
-    def best_of_batch(self, values: Codes, k: float, choose: Chooser) -> Int[Tensor, "n_kept"]:
-        """Return the ascending flat positions of those of the batch's `k * rows` largest positive values that are here.
-
-        `choose(values, count)` does it for values that are all here.
-        """
-        return choose(values.flatten(), int(k * values.shape[0]))
+    def best_of_batch(self, tiles: Tiles, k: float) -> Chosen:
+        """Return those of the batch's `k * rows` largest positive contributions that are here."""
+        return largest_of_batch(tiles, int(k * tiles.shape[0]))
 
     def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
         """Return the smallest of all values of the batch; None if there are none."""

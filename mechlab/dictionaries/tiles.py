@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechlab.core.shapes import Codes
@@ -59,6 +59,11 @@ class Chosen:
     kept: Kept
     contributions: Float[Tensor, "n_kept"]
 
+    def only(self, mask: Bool[Tensor, "n_kept"]) -> "Chosen":
+        """Return those that the mask names."""
+        offsets = torch.nn.functional.pad(mask.cumsum(0), (1, 0))[self.kept.offsets]
+        return Chosen(Kept(self.kept.columns[mask], offsets, self.kept.d_sae), self.contributions[mask])
+
 
 def largest_of_rows(tiles: Tiles, k: int) -> Chosen:
     """Return the k largest contributions of each row."""
@@ -99,10 +104,8 @@ def largest_of_batch(tiles: Tiles, count: int) -> Chosen:
         found = above(tiles, floor)
     if len(found.contributions) <= count:
         return found
-    best = found.contributions.topk(count, sorted=False).indices.sort().values
-    batch, d_sae = tiles.shape
-    positions = (found.kept.rows * d_sae + found.kept.columns)[best]
-    return Chosen(Kept.flat(positions, batch, d_sae), found.contributions[best])
+    best = found.contributions.topk(count, sorted=False).indices
+    return found.only(torch.zeros_like(found.contributions, dtype=torch.bool).index_fill_(0, best, True))
 
 
 def above(tiles: Tiles, floor: float) -> Chosen:

@@ -6,10 +6,9 @@ import torch
 from pydantic import PositiveInt, field_validator
 from torch import Tensor
 
-from mechlab.core.shapes import Codes, Inputs
+from mechlab.core.shapes import Codes
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
-from mechlab.dictionaries.sparse import Kept
-from mechlab.dictionaries.tiles import Chosen, largest_of_rows
+from mechlab.dictionaries.tiles import Chosen, Tiles
 
 
 class TopKConfig(KeptConfig):
@@ -42,15 +41,9 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
         best = self.contributions(pre).topk(self.config.k, dim=-1, sorted=False)
         return torch.zeros_like(pre).scatter(-1, best.indices, best.values.relu())
 
-    def keep(self, contributions: Codes) -> Kept:
+    def choose(self, tiles: Tiles) -> Chosen:
         """Return the k largest of each row."""
-        return self.peers.best_of_row(contributions, self.config.k)
-
-    def choose(self, inputs: Inputs, centred: Inputs) -> Chosen:
-        """Return the k largest of each row, found tile by tile where all features are here."""
-        if not self.peers.has_all_features:
-            return super().choose(inputs, centred)
-        return largest_of_rows(self.tiles(centred), self.config.k)
+        return self.peers.best_of_row(tiles, self.config.k)
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return a `topk` SAE."""

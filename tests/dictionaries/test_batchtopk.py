@@ -5,25 +5,8 @@ import torch
 
 from mechlab.core.config import build
 from mechlab.core.errors import ConfigError
-from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary, largest
+from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
 from mechlab.dictionaries.dictionary import StepContext
-
-
-@pytest.mark.parametrize("n", [1, 50, 5000])
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 1.0])
-def test_the_largest_positive_values_are_found_exactly(n: int, share: float) -> None:
-    values = torch.randn(n, generator=torch.Generator().manual_seed(n))
-    count = int(share * n)
-    found = largest(values, count)
-    best = values.topk(count).indices
-    assert torch.equal(found, best[values[best] > 0].sort().values)
-
-
-def test_they_are_found_where_the_sample_misleads() -> None:
-    values = torch.full((6100,), 0.5)
-    values[::61] = 9.0  # the sample sees nothing else
-    assert len(largest(values, 3000)) == 3000
-    assert torch.equal(largest(-values, 10), torch.empty(0, dtype=torch.int64))
 
 
 def test_a_training_batch_keeps_k_codes_per_vector_on_average_and_unequally() -> None:
@@ -31,8 +14,8 @@ def test_a_training_batch_keeps_k_codes_per_vector_on_average_and_unequally() ->
     x = torch.randn(40, 8) * torch.linspace(0.1, 3.0, 40)[:, None]
     losses = dictionary.loss(x, x, StepContext(0, torch.zeros(60, dtype=torch.bool)))
     assert losses.l0.item() == pytest.approx(2.5)
-    codes = dictionary.keep(dictionary.contributions(dictionary.pre_activations(x)))
-    counts = codes.offsets.diff()
+    with torch.no_grad():
+        counts = dictionary.choose(dictionary.tiles(x)).kept.offsets.diff()
     assert counts.sum() == 100
     assert counts[-10:].sum() > counts[:10].sum()
 

@@ -83,7 +83,8 @@ def test_loss_and_gradient_are_those_of_dense_autograd(
 def test_each_prefix_reconstructs_from_its_own_features_alone(x: Tensor) -> None:
     dictionary = worn()
     pre = dictionary.pre_activations(x)
-    kept = dictionary.keep(dictionary.contributions(pre))
+    with torch.no_grad():
+        kept = dictionary.choose(dictionary.tiles(x - dictionary.b_dec)).kept
     values = kept.gather(pre).relu()
     codes = torch.zeros_like(pre)
     codes[kept.rows, kept.columns] = values

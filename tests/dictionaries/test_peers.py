@@ -3,6 +3,10 @@
 import torch
 
 from mechlab.dictionaries.peers import ALONE
+from mechlab.dictionaries.tiles import Tiles
+
+VALUES = torch.tensor([[1.0, 5.0, -1.0, 4.0], [0.0, -3.0, -2.0, -9.0], [2.0, 0.5, 0.0, 3.0]])
+TILES = Tiles(VALUES, torch.eye(4), torch.zeros(4), None)
 
 
 def test_alone_nothing_is_added_or_lost() -> None:
@@ -15,21 +19,15 @@ def test_alone_nothing_is_added_or_lost() -> None:
 
 
 def test_the_best_of_a_row_are_its_largest_values() -> None:
-    values = torch.tensor([[1.0, 5.0, -1.0, 4.0], [0.0, -3.0, -2.0, -9.0]])
-    kept = ALONE.best_of_row(values, 2)
-    assert [set(row.tolist()) for row in kept.columns.view(2, 2)] == [{1, 3}, {0, 2}]
-    assert ALONE.mask_of_best(values, 2).tolist() == [[0, 1, 0, 1], [1, 0, 1, 0]]
+    kept = ALONE.best_of_row(TILES, 2).kept
+    assert [set(row.tolist()) for row in kept.columns.view(3, 2)] == [{1, 3}, {0, 2}, {0, 3}]
+    assert ALONE.mask_of_best(VALUES, 2).tolist() == [[0, 1, 0, 1], [1, 0, 1, 0], [1, 0, 0, 1]]
 
 
 def test_the_best_of_a_batch_are_as_many_as_its_rows_allow() -> None:
-    asked = []
-
-    def choose(values: torch.Tensor, count: int) -> torch.Tensor:
-        asked.append((values.shape, count))
-        return torch.arange(count)
-
-    ALONE.best_of_batch(torch.zeros(5, 4), 1.5, choose)
-    assert asked == [((20,), 7)]
+    best = ALONE.best_of_batch(TILES, 1.5)
+    assert best.contributions.tolist() == [5, 4, 2, 3]
+    assert best.kept.rows.tolist() == [0, 0, 2, 2]
 
 
 def test_the_smallest_of_nothing_is_none() -> None:

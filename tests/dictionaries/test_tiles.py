@@ -57,7 +57,7 @@ def test_kept_rows_hold_the_largest_contributions(numbers: int, monkeypatch) -> 
 
 
 @pytest.mark.parametrize("d_sae", [320, 321])
-@pytest.mark.parametrize(("count", "shift"), [(40, 0.0), (900, -2.0), (5000, -9.0), (1, 0.0)])
+@pytest.mark.parametrize(("count", "shift"), [(40, 0.0), (900, -2.0), (5000, -9.0), (10, -99.0), (1, 0.0), (0, 0.0)])
 def test_the_largest_of_a_batch_are_exact_however_many_are_positive(count: int, shift: float, d_sae: int) -> None:
     tiles = tiles_of(50, d_sae, shift=shift)
     flat = dense(tiles).flatten()
@@ -81,6 +81,20 @@ def test_those_above_a_floor_are_all_and_in_order() -> None:
     places = (dense(tiles) > 1.5).flatten().nonzero().squeeze(1)
     assert torch.equal(chosen.kept.rows * 64 + chosen.kept.columns, places)
     torch.testing.assert_close(chosen.contributions, dense(tiles).flatten()[places])
+
+
+def test_those_that_a_mask_names_keep_their_rows() -> None:
+    chosen = largest_of_rows(tiles_of(6, 64), 5)
+    mask = torch.rand(30, generator=torch.Generator().manual_seed(0)) < 0.4
+    mask[10:15] = False  # of the third row nothing is left
+    some = chosen.only(mask)
+    for part, whole in (
+        (some.contributions, chosen.contributions),
+        (some.kept.columns, chosen.kept.columns),
+        (some.kept.rows, chosen.kept.rows),
+    ):
+        assert torch.equal(part, whole[mask])
+    assert some.kept.offsets.diff().tolist() == mask.view(6, 5).sum(1).tolist()
 
 
 def test_a_batch_is_sparse_when_fewer_than_one_in_forty_is_above() -> None:

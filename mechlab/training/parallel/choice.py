@@ -6,42 +6,45 @@
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechlab.core.shapes import Codes
-from mechlab.dictionaries.peers import Chooser
+from mechlab.dictionaries.tiles import Chosen, Tiles, largest_of_batch
 from mechlab.training.parallel.group import Group
 
 
-def largest_here(group: Group, values: Float[Tensor, "n"], count: int, choose: Chooser) -> Int[Tensor, "n_kept"]:
-    """Return the ascending positions of those of everyone's `count` largest positive values that are here."""
+def best_of_batch_here(group: Group, tiles: Tiles, count: int) -> Chosen:
+    """Return those of everyone's `count` largest positive contributions that are here."""
+    own = largest_of_batch(tiles, count)  # one process may hold them all
+    return own.only(largest_here(group, own.contributions, count))
+
+
+def largest_here(group: Group, values: Float[Tensor, "n"], count: int) -> Bool[Tensor, "n"]:
+    """Return which of the values here are among everyone's `count` largest positive ones."""
     share = -(-count // group.n)
-    own = values[choose(values, share)]
-    bound = own.min() if 0 < share == len(own) else values.new_zeros(())
-    bound = group.lowest_(bound.clone())
+    bound = values.new_zeros(())
+    if 0 < share <= len(values):
+        bound = values.topk(share, sorted=False).values.min().clamp(min=0.0)
+    bound = group.lowest_(bound)
     candidates = ((values >= bound) & (values > 0)).nonzero().squeeze(1)
     everyones = group.gather_ragged(values[candidates])
-    if sum(map(len, everyones)) <= count:
-        return candidates
-    best = torch.cat(everyones).topk(count, sorted=False).indices
-    start = sum(map(len, everyones[: group.rank]))
-    mine = best[(best >= start) & (best < start + len(candidates))] - start
-    return candidates[mine.sort().values]
+    if sum(map(len, everyones)) > count:
+        best = torch.cat(everyones).topk(count, sorted=False).indices
+        start = sum(map(len, everyones[: group.rank]))
+        candidates = candidates[best[(best >= start) & (best < start + len(candidates))] - start]
+    return torch.zeros_like(values, dtype=torch.bool).index_fill_(0, candidates, True)
 
 
-def best_of_rows_here(
-    group: Group, values: Codes, k: int
-) -> tuple[Int[Tensor, "batch few"], Bool[Tensor, "batch few"]]:
-    """Return each row's largest columns here, and which of them are among everyone's k largest of the row.
+def best_of_rows_here(group: Group, values: Float[Tensor, "batch few"], k: int) -> Bool[Tensor, "batch few"]:
+    """Return which of each row's values here are among everyone's k largest of the row.
 
-    There must be k values in each row, all processes taken together.
+    Here are the process's own k largest, or all it has if fewer. There must be k values in each row, all processes
+    taken together.
     """
-    own = values.topk(min(k, values.shape[1]), dim=-1, sorted=False)
     padded = values.new_full((len(values), k), -torch.inf)
-    padded[:, : own.values.shape[1]] = own.values
+    padded[:, : values.shape[1]] = values
     everyones = torch.cat(group.gather(padded), dim=1)
     best = everyones.topk(k, dim=-1, sorted=False).indices
     chosen = torch.zeros_like(everyones, dtype=torch.bool).scatter_(1, best, True)
     start = group.rank * k
-    return own.indices, chosen[:, start : start + own.indices.shape[1]]
+    return chosen[:, start : start + values.shape[1]]

@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Codes
 from mechlab.dictionaries.dictionary import Dictionary, Losses
-from mechlab.dictionaries.peers import Alone, Chooser
-from mechlab.dictionaries.sparse import Kept
-from mechlab.training.parallel.choice import best_of_rows_here, largest_here
+from mechlab.dictionaries.peers import Alone
+from mechlab.dictionaries.tiles import Chosen, Tiles, largest_of_rows
+from mechlab.training.parallel.choice import best_of_batch_here, best_of_rows_here
 from mechlab.training.parallel.group import Group
 from mechlab.training.parallel.rows import dense_gradient, smallest_of_all
 from mechlab.training.parallel.several import Several
@@ -59,20 +59,21 @@ class FeaturePeers(Alone):
         """Return the sum over all processes."""
         return self._group.total(here)
 
-    def best_of_row(self, values: Codes, k: int) -> Kept:
-        """Return those of everybody's k largest values of each row that are here."""
-        columns, chosen = best_of_rows_here(self._group, values, k)
-        offsets = torch.nn.functional.pad(chosen.sum(1).cumsum(0), (1, 0))
-        return Kept(columns[chosen], offsets, values.shape[1])
+    def best_of_row(self, tiles: Tiles, k: int) -> Chosen:
+        """Return those of everybody's k largest contributions of each row that are here."""
+        batch, d_sae = tiles.shape
+        own = largest_of_rows(tiles, min(k, d_sae))
+        return own.only(best_of_rows_here(self._group, own.contributions.view(batch, -1), k).flatten())
 
     def mask_of_best(self, values: Codes, k: int) -> Codes:
         """Return ones at those of everybody's k largest values of each row that are here."""
-        columns, chosen = best_of_rows_here(self._group, values, k)
-        return torch.zeros_like(values).scatter_(1, columns, chosen.to(values.dtype))
+        own = values.topk(min(k, values.shape[1]), dim=-1, sorted=False)
+        chosen = best_of_rows_here(self._group, own.values, k)
+        return torch.zeros_like(values).scatter_(1, own.indices, chosen.to(values.dtype))
 
-    def best_of_batch(self, values: Codes, k: float, choose: Chooser) -> Int[Tensor, "n_kept"]:
-        """Return the flat positions of those of everybody's `k * rows` largest positive values that are here."""
-        return largest_here(self._group, values.flatten(), int(k * values.shape[0]), choose)
+    def best_of_batch(self, tiles: Tiles, k: float) -> Chosen:
+        """Return those of everybody's `k * rows` largest positive contributions that are here."""
+        return best_of_batch_here(self._group, tiles, int(k * tiles.shape[0]))
 
     def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
         """Return the smallest value of the whole batch; None if there are none."""

@@ -9,14 +9,14 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
-from mechlab.core.shapes import Codes
 from mechlab.dictionaries.dictionary import Dictionary, Losses
-from mechlab.dictionaries.peers import Alone, Chooser
-from mechlab.training.parallel.choice import largest_here
+from mechlab.dictionaries.peers import Alone
+from mechlab.dictionaries.tiles import Chosen, Tiles
+from mechlab.training.parallel.choice import best_of_batch_here
 from mechlab.training.parallel.group import Group
 from mechlab.training.parallel.several import Several
 
@@ -27,10 +27,9 @@ class RowPeers(Alone):
     def __init__(self, group: Group) -> None:
         self._group = group
 
-    def best_of_batch(self, values: Codes, k: float, choose: Chooser) -> Int[Tensor, "n_kept"]:
-        """Return the flat positions of those of everybody's `k * rows` largest positive values that are here."""
-        count = int(k * (values.shape[0] * self._group.n))
-        return largest_here(self._group, values.flatten(), count, choose)
+    def best_of_batch(self, tiles: Tiles, k: float) -> Chosen:
+        """Return those of everybody's `k * rows` largest positive contributions that are here."""
+        return best_of_batch_here(self._group, tiles, int(k * (tiles.shape[0] * self._group.n)))
 
     def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
         """Return the smallest value of the whole batch; None if there are none."""

@@ -5,7 +5,7 @@ import torch
 from oracles.thread_group import together
 
 from mechlab.core.errors import UsageError
-from mechlab.dictionaries.batchtopk import largest
+from mechlab.dictionaries.tiles import Tiles
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
 from mechlab.training.parallel.features import FeatureCrew, FeaturePeers
 from mechlab.training.state import TrainingState
@@ -39,11 +39,11 @@ def test_codes_are_chosen_among_everybodys() -> None:
 
     def own(group: object) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         peers, here = FeaturePeers(group), values[:, group.rank * 4 : group.rank * 4 + 4]  # type: ignore
-        kept = peers.best_of_row(here, 5)
-        dense = torch.zeros(7, 4)
-        dense[kept.rows, kept.columns] = 1.0
-        batch = torch.zeros(28).index_fill_(0, peers.best_of_batch(here, 1.5, largest), 1.0)
-        return dense, peers.mask_of_best(here, 5), batch.view(7, 4)
+        tiles, masks = Tiles(here, torch.eye(4), torch.zeros(4), None), torch.zeros(2, 7, 4)
+        for mask, chosen in zip(masks, (peers.best_of_row(tiles, 5), peers.best_of_batch(tiles, 1.5)), strict=True):
+            assert torch.equal(chosen.kept.gather(here), chosen.contributions)
+            mask[chosen.kept.rows, chosen.kept.columns] = 1.0
+        return masks[0], peers.mask_of_best(here, 5), masks[1]
 
     by_row, mask, by_batch = (torch.cat(parts, dim=1) for parts in zip(*together(3, own), strict=True))
     wanted = torch.zeros(7, 12).scatter_(1, values.topk(5).indices, 1.0)

@@ -7,6 +7,7 @@ from oracles.thread_group import together
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
 from mechlab.dictionaries.dictionary import StepContext
+from mechlab.dictionaries.tiles import Tiles
 from mechlab.training.parallel.rows import RowCrew, RowPeers, dense_gradient, smallest_of_all
 
 ROWS = torch.arange(24.0).reshape(12, 2)
@@ -62,10 +63,9 @@ def test_the_smallest_of_nobodys_values_is_none() -> None:
 
 
 def test_the_count_is_that_of_the_whole_batch() -> None:
-    asked = together(
-        3, lambda group: RowPeers(group).best_of_batch(torch.ones(5, 4), 0.7, lambda v, c: torch.arange(c))
-    )
-    assert sum(map(len, asked)) == int(0.7 * 15)
+    tiles = Tiles(torch.ones(5, 4), torch.eye(4), torch.zeros(4), None)
+    chosen = together(3, lambda group: RowPeers(group).best_of_batch(tiles, 0.7))
+    assert sum(len(here.contributions) for here in chosen) == int(0.7 * 15)
 
 
 def test_a_parameter_the_loss_did_not_reach_has_no_slope() -> None:
