@@ -1,11 +1,12 @@
-"""Judge a dictionary: every metric of the registry, in one pass over the rows.
+"""Judge dictionaries: every metric of the registry, in one pass over the rows.
 
 1. Estimate the mean of the activation that is rebuilt, for mean ablation.
-2. For each batch of rows: the clean pass, the codes, the reconstruction.
-3. Every metric takes the batch into account; those that ask get the spliced and ablated passes.
+2. For each batch of rows: the clean pass, once; then, dictionary by dictionary, the codes and the reconstruction.
+3. Every metric takes the batch into account; the spliced pass is each dictionary's own, the ablated ones are shared.
 4. Every metric answers with estimates; their intervals redraw rows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float64
@@ -20,7 +21,9 @@ from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.ablate import mean_activation
 from mechlab.interventions.splice import Codec
 from mechlab.metrics import METRICS
-from mechlab.metrics.passes import reconstructed
+from mechlab.metrics.metric import Metric
+from mechlab.metrics.passes import reference_of
+from mechlab.metrics.reference import reconstructed
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.route import Route, side_by_side
 from mechlab.models.sites import Site
@@ -75,20 +78,53 @@ def evaluate(
     Raises:
         UsageError: too few rows for an interval, or nothing but special tokens.
     """
-    config = config or EvaluateConfig()
-    n_tokens = refuse_too_few(rows)
-    metrics = [METRICS[name]() for name in METRICS]
-    mean = mean_rebuilt(model, rows, site, config.batch_rows)
-    with progress.task("evaluating", rows.n_tokens, "tokens") as task:
-        for start in range(0, len(rows), config.batch_rows):
-            batch_rows = rows.select(slice(start, start + config.batch_rows))
-            batch = reconstructed(model, dictionary, site, batch_rows, mean)
-            for metric in metrics:
-                metric.update(batch)
-            task.advance(batch_rows.n_tokens)
-    estimates = {name: one for metric in metrics for name, one in metric.estimates(config.seed).items()}
-    per_feature = {name: values for metric in metrics for name, values in metric.per_feature().items()}
-    return Evaluation(estimates, n_tokens, len(rows), per_feature)
+    bench = Bench.of(model, rows, site, config or EvaluateConfig())
+    return bench.evaluate_all([dictionary], progress)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """Where dictionaries of one route are judged: the model, the rows, and what both are without a dictionary.
+
+    Attributes:
+        mean: of what is rebuilt.
+    """
+
+    model: LanguageModel
+    rows: TokenRows
+    route: Route
+    mean: Float64[Tensor, "d_out"]
+    config: EvaluateConfig
+
+    @classmethod
+    def of(cls, model: LanguageModel, rows: TokenRows, site: str | Site | Route, config: EvaluateConfig) -> "Bench":
+        """Return the bench, the mean taken.
+
+        Raises:
+            UsageError: too few rows for an interval, or nothing but special tokens.
+        """
+        refuse_too_few(rows)
+        route = Route.of(site, model.spec)
+        return cls(model, rows, route, mean_rebuilt(model, rows, route, config.batch_rows), config)
+
+    def evaluate_all(self, dictionaries: Sequence[Codec], progress: Progress = SILENT) -> list[Evaluation]:
+        """Return each dictionary's metrics: the numbers it has alone, with one clean and ablated pass for all."""
+        metrics = [[METRICS[name]() for name in METRICS] for _ in dictionaries]
+        with progress.task("evaluating", self.rows.n_tokens, "tokens") as task:
+            for start in range(0, len(self.rows), self.config.batch_rows):
+                rows = self.rows.select(slice(start, start + self.config.batch_rows))
+                reference = reference_of(self.model, rows, self.route, self.mean)
+                for dictionary, own in zip(dictionaries, metrics, strict=True):
+                    batch = reconstructed(reference, dictionary)
+                    for metric in own:
+                        metric.update(batch)
+                    task.advance(rows.n_tokens / len(dictionaries))
+        return [self._evaluation(own) for own in metrics]
+
+    def _evaluation(self, metrics: Sequence[Metric]) -> Evaluation:
+        estimates = {name: one for metric in metrics for name, one in metric.estimates(self.config.seed).items()}
+        per_feature = {name: values for metric in metrics for name, values in metric.per_feature().items()}
+        return Evaluation(estimates, refuse_too_few(self.rows), len(self.rows), per_feature)
 
 
 def mean_rebuilt(

@@ -26,8 +26,10 @@ class Batch:
     Attributes:
         scored: the tokens that count; special tokens do not.
         targets: what the outputs are to be; the inputs themselves, where the dictionary has no target of its own.
-        logits: the model's logits with, at the site rebuilt, the activation itself (`clean`), the dictionary's
+        log_probs: of the next tokens with, at the sites rebuilt, the activation itself (`clean`), the dictionary's
             reconstruction (`spliced`), zeros (`zero`) or the mean activation (`mean`); special tokens stay untouched.
+            `spliced.SITE` and `zero.SITE` replace one of several sites alone. All but the clean pass are run anew.
+        losses: in nats, of the same passes; those without the dictionary are run once for all dictionaries.
         widths: of each site rebuilt, by name, where there are several: their vectors stand side by side in `targets`.
     """
 
@@ -37,7 +39,8 @@ class Batch:
     targets: Float[Tensor, "batch pos d_out"]
     codes: Float[Tensor, "batch pos d_sae"]
     outputs: Float[Tensor, "batch pos d_out"]
-    logits: Callable[[str], Float[Tensor, "batch pos d_vocab"]]
+    log_probs: Callable[[str], Float[Tensor, "batch predictions d_vocab"]]
+    losses: Callable[[str], Float64[Tensor, "batch predictions"]]
     widths: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -1,7 +1,6 @@
-"""Rows of tokens through a model and a dictionary, batch by batch: what every metric and portrait looks at."""
+"""Rows of tokens through a model, batch by batch: what every metric and portrait looks at."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +10,9 @@ from torch import Tensor
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 from mechlab.corpora.rows import TokenRows
-from mechlab.interventions.in_turn import LayeredCodec, splice_in_turn
-from mechlab.interventions.replace import replace
+from mechlab.interventions.in_turn import LayeredCodec
 from mechlab.interventions.splice import Codec
-from mechlab.metrics.metric import Batch
+from mechlab.metrics.reference import Reference, next_token_log_probs
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.route import Route, side_by_side
 from mechlab.models.sites import Site
@@ -48,47 +46,25 @@ def at_site(
 
 
 @torch.no_grad()
-def reconstructed(
-    model: LanguageModel, dictionary: Codec, site: str | Site | Route, rows: TokenRows, mean: Float[Tensor, "d_out"]
-) -> Batch:
-    """Return one batch of rows with codes, reconstructions, and the model's passes with them in place.
-
-    Several sites are replaced in one pass. A cross-layer transcoder's codes are computed in that pass, layer by layer,
-    from inputs that the replaced layers before have already changed; attention and norms are the pass's own (Ameisen et
-    al. 2025, "Circuit Tracing", the replacement model without error nodes). Of any other dictionary, which has to see
-    all its inputs before it can rebuild the first target, they are those of the clean pass. `codes` and `outputs` are
-    always those of the clean pass.
+def reference_of(
+    model: LanguageModel, rows: TokenRows, site: str | Site | Route, mean: Float[Tensor, "d_out"]
+) -> Reference:
+    """Return the rows before any dictionary, after the clean pass.
 
     Args:
         model: the model the rows are read by.
-        dictionary: what reconstructs.
-        site: where, or from where to where.
         rows: few enough to hold their logits in memory.
+        site: where dictionaries stand in, or from where to where they go.
         mean: what mean ablation puts at the sites rebuilt.
     """
     route = Route.of(site, model.spec)
     ((_, tokens, scored),) = _on_device(model, rows, len(rows))
     with model.read(*route.sites) as read:
-        clean = model.logits(tokens)
+        clean = next_token_log_probs(model.logits(tokens))
         seen = {name: value.clone() for name, value in read.items()}
     inputs, targets = _vectors(seen, route.inputs), _vectors(seen, route.rebuilt)
-    codes = dictionary.encode(inputs)
-    outputs = dictionary.rebuild(inputs, codes)
-    widths = [seen[str(one)].shape[-1] for one in route.rebuilt]
-    instead = {"spliced": outputs, "zero": torch.zeros_like(outputs), "mean": mean.to(outputs).expand_as(outputs)}
-
-    def logits(name: str) -> Float[Tensor, "batch pos d_vocab"]:
-        if name == "clean":
-            return clean
-        if name == "spliced" and isinstance(dictionary, LayeredCodec):
-            with torch.no_grad(), splice_in_turn(model, dictionary, route, untouched=~scored):
-                return model.logits(tokens)
-        parts = instead[name].split(widths, dim=-1)
-        with torch.no_grad(), _in_place(model, dict(zip(route.rebuilt, parts, strict=True)), untouched=~scored):
-            return model.logits(tokens)
-
-    several = {str(one): width for one, width in zip(route.rebuilt, widths, strict=True)} if len(widths) > 1 else {}
-    return Batch(tokens, scored, inputs, targets, codes, outputs, logits, several)
+    widths = {str(one): seen[str(one)].shape[-1] for one in route.rebuilt}
+    return Reference(model, route, tokens, scored, inputs, targets, clean, mean, widths)
 
 
 def how_replaced(model: LanguageModel, dictionary: Codec, site: str | Site | Route) -> str:
@@ -99,16 +75,6 @@ def how_replaced(model: LanguageModel, dictionary: Codec, site: str | Site | Rou
     own = "that pass's own inputs, layer by layer; attention and norms are not frozen"
     codes = own if isinstance(dictionary, LayeredCodec) else "the clean pass, since they need all their inputs first"
     return f"All {len(rebuilt)} sites are replaced within one forward pass. Codes are computed from {codes}."
-
-
-@contextmanager
-def _in_place(
-    model: LanguageModel, new: Mapping[Site, Float[Tensor, "batch pos _width"]], untouched: Bool[Tensor, "batch pos"]
-) -> Iterator[None]:
-    with ExitStack() as edits:
-        for site, activation in new.items():
-            edits.enter_context(replace(model, site, lambda _, put=activation: put, untouched=untouched))
-        yield
 
 
 def _on_device(

@@ -11,7 +11,8 @@ from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.crosslayer import Crosslayer
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
 from mechlab.interventions.in_turn import LayeredCodec, splice_in_turn
-from mechlab.metrics.passes import reconstructed
+from mechlab.metrics.passes import reference_of
+from mechlab.metrics.reference import next_token_log_probs, reconstructed
 from mechlab.models.loaders import load
 from mechlab.models.route import Route
 
@@ -85,9 +86,9 @@ def test_the_pass_is_the_one_written_by_hand(model, module, transcoder):
 def test_metrics_replace_all_targets_with_codes_of_the_same_pass(model, module, transcoder):
     tokens = token_rows()
     rows = TokenRows(tokens.int(), tokens % 7 == 0, "rows")
-    batch = reconstructed(model, transcoder, ROUTE, rows, torch.zeros(64))
+    batch = reconstructed(reference_of(model, rows, ROUTE, torch.zeros(64)), transcoder)
     expected = logits_by_hand(module, tokens, rows.special, transcoder)
-    torch.testing.assert_close(batch.logits("spliced"), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(batch.log_probs("spliced"), next_token_log_probs(expected), rtol=1e-4, atol=1e-4)
     edits = {
         site: lambda now, new=new: torch.where(rows.special[..., None], now, new)
         for site, new in zip(Route.of(ROUTE, model.spec).targets, batch.outputs.split(D_MODEL, -1), strict=True)

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from mechlab.core.errors import UsageError
 from mechlab.corpora.rows import TokenRows
-from mechlab.metrics.evaluate import EvaluateConfig, evaluate, mean_rebuilt
+from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
+from mechlab.metrics.evaluate import Bench, EvaluateConfig, evaluate, mean_rebuilt
 from mechlab.models.loaders import load
 
 
@@ -107,6 +108,69 @@ def test_a_transcoder_is_judged_against_its_target():
     of_target = evaluate(model, IdentityDictionary(), rows, "mlp_out.1").numbers()
     for ablated in ("ce_zero_nats", "ce_mean_nats"):
         assert deaf[ablated] == pytest.approx(of_target[ablated])
+
+
+def counted(model, monkeypatch) -> list[str]:
+    """Return a list that grows by one word for every forward pass of the model."""
+    passes: list[str] = []
+    for name in ("logits", "activations"):
+        plain = getattr(model, name)
+        monkeypatch.setattr(model, name, lambda *given, name=name, plain=plain: passes.append(name) or plain(*given))
+    return passes
+
+
+@pytest.mark.parametrize("site", ["resid_post.1", "resid_post.0,resid_post.1"])
+def test_dictionaries_judged_together_have_the_numbers_each_has_alone(site):
+    model = load(tiny("gpt2"), device="cpu")
+    tokens = token_rows(n_rows=7)
+    rows = TokenRows(tokens.int(), tokens % 7 == 0, "rows")
+    d_in, config = 32 * len(site.split(",")), EvaluateConfig(batch_rows=3)
+    dictionaries = [TopKDictionary(TopKConfig(d_in=d_in, d_sae=48, k=k), seed=k) for k in (2, 4, 8)]
+    together = Bench.of(model, rows, site, config).evaluate_all(dictionaries)
+    for dictionary, found in zip(dictionaries, together, strict=True):
+        alone = evaluate(model, dictionary, rows, site, config)
+        assert found.estimates == alone.estimates
+        assert torch.equal(found.per_feature["density"], alone.per_feature["density"])
+    assert len({found.numbers()["ce_spliced_nats"] for found in together}) == 3
+
+
+@pytest.mark.parametrize(("site", "shared", "own"), [("resid_post.1", 3, 1), ("resid_post.0,resid_post.1", 5, 3)])
+def test_the_models_own_passes_are_run_once_for_all_dictionaries(site, shared, own, monkeypatch):
+    """Clean, zero and mean, and of two sites each alone with zeros; of a dictionary those in which it stands in."""
+    model = load(tiny("gpt2"), device="cpu")
+    tokens = token_rows(n_rows=6)
+    rows, n_batches = TokenRows(tokens.int(), tokens % 7 == 0, "rows"), 2
+    passes = counted(model, monkeypatch)
+    bench = Bench.of(model, rows, site, EvaluateConfig(batch_rows=3))
+    assert set(passes) == {"activations"}
+    for n in (1, 4):
+        passes.clear()
+        d_in = 32 * len(site.split(","))
+        bench.evaluate_all([TopKDictionary(TopKConfig(d_in=d_in, d_sae=48, k=4))] * n)
+        assert passes == ["logits"] * n_batches * (shared + n * own)
+
+
+def test_one_site_replaced_alone_scores_what_a_splice_there_alone_scores():
+    """The decoder's half for the other site stands in nowhere: the numbers are those of an edit of one site."""
+    model = load(tiny("gpt2"), device="cpu")
+    tokens = token_rows(n_rows=6)
+    rows = TokenRows(tokens.int(), tokens % 7 == 0, "rows")
+    both = TopKDictionary(TopKConfig(d_in=64, d_sae=48, k=4))
+    found = evaluate(model, both, rows, "resid_post.0,resid_post.1").numbers()
+    seen = model.activations(tokens, ["resid_post.0", "resid_post.1"])
+    with torch.no_grad():
+        halves = both(torch.cat(list(seen.values()), -1)).chunk(2, -1)
+    for site, half in zip(seen, halves, strict=True):
+        losses = []
+        for instead in (seen[site], half, torch.zeros_like(half)):
+            new = torch.where(rows.special[..., None], seen[site], instead)
+            with model.edit({site: lambda _, new=new: new}), torch.no_grad():
+                logits = model.logits(tokens)
+            kept = ~rows.special[:, :-1] & ~rows.special[:, 1:]
+            losses.append(cross_entropy(logits[:, :-1][kept], tokens[:, 1:][kept].long()).item())
+        clean, spliced, zero = losses
+        assert found[f"delta_ce_nats.{site}"] == pytest.approx(spliced - clean, abs=1e-5)
+        assert found[f"ce_loss_recovered.{site}"] == pytest.approx((zero - spliced) / (zero - clean), abs=1e-3)
 
 
 def test_the_mean_rebuilt_is_the_targets():

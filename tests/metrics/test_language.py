@@ -6,6 +6,7 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from mechlab.metrics.language import Language, loss_recovered, predictions_that_count
 from mechlab.metrics.metric import PASSES, Batch
+from mechlab.metrics.reference import next_token_log_probs, next_token_losses
 
 N_ROWS, POS, D_VOCAB = 9, 7, 11
 
@@ -21,9 +22,15 @@ def measured(logits: dict[str, torch.Tensor], tokens: torch.Tensor, scored: torc
     for at in range(0, len(tokens), size):
         part = slice(at, at + size)
         held = nothing[part]
-        metric.update(
-            Batch(tokens[part], scored[part], held, held, held, held, lambda name, part=part: logits[name][part])
-        )
+
+        def log_probs(name, part=part):
+            return next_token_log_probs(logits[name][part])
+
+        def losses(name, part=part):
+            return next_token_losses(log_probs(name), tokens[part])
+
+        widths = {name.partition(".")[2]: 1 for name in logits if "." in name}
+        metric.update(Batch(tokens[part], scored[part], held, held, held, held, log_probs, losses, widths))
     return metric.estimates(seed=0)
 
 
@@ -109,3 +116,14 @@ def test_the_recoverys_interval_pairs_the_passes(tokens, scored):
     found = measured(logits, tokens, scored)
     assert found["delta_ce_nats"].high == found["delta_ce_nats"].low == 0
     assert found["ce_clean_nats"].high > found["ce_clean_nats"].low + 0.1
+
+
+def test_each_of_several_sites_replaced_alone_has_its_own_recovery(tokens, scored):
+    logits = passes()
+    alone = passes(seed=1)
+    logits |= {"spliced.here": alone["spliced"], "zero.here": alone["zero"]}
+    ce, found = losses(logits, tokens, scored), measured(logits, tokens, scored)
+    expected = (ce["zero.here"] - ce["spliced.here"]) / (ce["zero.here"] - ce["clean"])
+    assert found["ce_loss_recovered.here"].value == pytest.approx(expected, rel=1e-5)
+    assert found["delta_ce_nats.here"].value == pytest.approx(ce["spliced.here"] - ce["clean"], rel=1e-5)
+    assert found["ce_loss_recovered"] == measured(passes(), tokens, scored)["ce_loss_recovered"]

@@ -8,6 +8,8 @@ from mechlab.interventions.ablate import mean_activation
 from mechlab.metrics import METRICS
 from mechlab.metrics.evaluate import Evaluation, evaluate
 from mechlab.metrics.metric import PREDICTORS
+from mechlab.metrics.passes import reference_of
+from mechlab.metrics.reference import reconstructed
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +44,9 @@ def test_every_number_a_metric_reports_is_under_a_law(name, evaluations):
 
 
 def metric_numbers(metric, model):
-    from mechlab.metrics.passes import reconstructed
-
     rows = toy_rows(model, n_rows=2, pos=5)
-    metric.update(reconstructed(model, null_predictors(model.embedding[0])["identity"], SITE, rows, model.embedding[0]))
+    reference = reference_of(model, rows, SITE, model.embedding[0])
+    metric.update(reconstructed(reference, null_predictors(model.embedding[0])["identity"]))
     return metric.estimates(0)
 
 

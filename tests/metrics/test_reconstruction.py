@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from oracles.toy_model import ToyModel
 from sae_lens.evals import ExplainedVarianceCalculator
 from sklearn.metrics import r2_score
 
@@ -17,9 +16,8 @@ def measured(inputs: torch.Tensor, outputs: torch.Tensor, scored: torch.Tensor |
     for at in range(0, len(inputs), size):
         part = slice(at, at + size)
         tokens = scored[part].int()
-        metric.update(
-            Batch(tokens, scored[part], inputs[part], inputs[part], inputs[part], outputs[part], ToyModel().logits)
-        )
+        given = (inputs[part], inputs[part], inputs[part], outputs[part])
+        metric.update(Batch(tokens, scored[part], *given, pytest.fail, pytest.fail))
     return metric.estimates(seed=0)
 
 

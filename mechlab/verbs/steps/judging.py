@@ -1,5 +1,6 @@
-"""Judge a dictionary on held-out rows: its metrics, those of an untrained one, the causes it recovers, its features."""
+"""Judge dictionaries on held-out rows: its metrics, those of an untrained one, the causes it recovers, its features."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mechlab.core.estimate import Estimate
@@ -7,7 +8,7 @@ from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.metrics.contenders import untrained
-from mechlab.metrics.evaluate import EvaluateConfig, Evaluation, evaluate, mean_rebuilt
+from mechlab.metrics.evaluate import Bench, EvaluateConfig, Evaluation
 from mechlab.metrics.ground_truth import GroundTruth, GroundTruthConfig, ground_truth
 from mechlab.metrics.passes import how_replaced
 from mechlab.metrics.portraits import FeaturePortrait, PortraitConfig, portraits
@@ -45,22 +46,45 @@ class Judgement:
         return {**found, "n_tokens": self.evaluation.n_tokens}
 
 
-def judge(
-    subject: Subject, dictionary: Dictionary, rows: TokenRows, progress: Progress, *, with_portraits: bool = True
-) -> Judgement:
-    """Return everything the report shows of a dictionary; without portraits, what its metrics are."""
-    model, site, seed = subject.model, subject.route, subject.config.seed
-    mean = mean_rebuilt(model, rows, site).float().to(model.device)
-    control = untrained(dictionary, mean, seed)
-    plain = EvaluateConfig(seed=seed)
-    return Judgement(
-        evaluation=evaluate(model, dictionary, rows, site, plain, progress),
-        untrained=evaluate(model, control, rows, site, plain, progress),
-        ground_truth=ground_truth(model, dictionary, rows, site, GroundTruthConfig(seed=seed), progress)
-        if rows.label_names
-        else None,
-        portraits=portraits(model, dictionary, rows, site, PortraitConfig(seed=seed), progress)
-        if with_portraits
-        else (),
-        replaced=how_replaced(model, dictionary, site),
-    )
+def judge(subject: Subject, dictionary: Dictionary, rows: TokenRows, progress: Progress) -> Judgement:
+    """Return everything the report shows of a dictionary."""
+    (found,) = judge_all(subject, [dictionary], rows, progress)
+    return found
+
+
+def judge_all(
+    subject: Subject,
+    dictionaries: Sequence[Dictionary],
+    rows: TokenRows,
+    progress: Progress,
+    *,
+    with_portraits: bool = True,
+) -> Iterator[Judgement]:
+    """Yield of each dictionary what it would be found to be alone; the model's own passes are run once for all.
+
+    Dictionaries of one config have one untrained dictionary between them. Without portraits a judgement is only what
+    its metrics are made of.
+    """
+    model, route, seed = subject.model, subject.route, subject.config.seed
+    bench = Bench.of(model, rows, route, EvaluateConfig(seed=seed))
+    mean = bench.mean.float().to(model.device)
+    alike = {_config_key(one): one for one in dictionaries}
+    controls = {key: untrained(one, mean, seed) for key, one in alike.items()}
+    found = bench.evaluate_all([*dictionaries, *controls.values()], progress)
+    of_controls = dict(zip(controls, found[len(dictionaries) :], strict=True))
+    for dictionary, evaluation in zip(dictionaries, found, strict=False):
+        yield Judgement(
+            evaluation=evaluation,
+            untrained=of_controls[_config_key(dictionary)],
+            ground_truth=ground_truth(model, dictionary, rows, route, GroundTruthConfig(seed=seed), progress)
+            if rows.label_names
+            else None,
+            portraits=portraits(model, dictionary, rows, route, PortraitConfig(seed=seed), progress)
+            if with_portraits
+            else (),
+            replaced=how_replaced(model, dictionary, route),
+        )
+
+
+def _config_key(dictionary: Dictionary) -> str:
+    return f"{dictionary.kind} {dictionary.config.model_dump_json()}"

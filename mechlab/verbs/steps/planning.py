@@ -21,7 +21,8 @@ from mechlab.views.numbers import duration, number
 from mechlab.views.table import Table
 
 N_ROWS_TIMED, N_STEPS_TIMED, KEPT_CHECKPOINTS = 32, 3, 2
-WHOLE_PASSES_JUDGING = 8  # clean, spliced, zeros and mean, for the dictionary and for an untrained one
+PASSES_SHARED = 3  # clean, zeros and mean, whatever the number of dictionaries
+DICTIONARIES_JUDGED = 2  # each and an untrained one
 CAPTURES_JUDGING = 4  # the mean activation, known causes, the survey of features, their contexts
 
 
@@ -61,13 +62,25 @@ def plan_judging(subject: Subject) -> Outcome:
     return Outcome({"dry_run": True, **numbers}, (table,))
 
 
-def judging_s(subject: Subject, capture_s: float) -> float:
-    """Return the seconds of judging, from those of capturing the rows timed and of the whole model on them."""
+def passes_judging(subject: Subject, n_dictionaries: int = 1) -> int:
+    """Return the model's whole passes over the rows; of several sites each is replaced alone too."""
+    n_alone = 0 if subject.rebuilt is not None else len(subject.route.rebuilt)
+    return PASSES_SHARED + n_alone + DICTIONARIES_JUDGED * n_dictionaries * (1 + n_alone)
+
+
+def judging_s(subject: Subject, capture_s: float, n_dictionaries: int = 1) -> float:
+    """Return the seconds of judging dictionaries of one route together.
+
+    Args:
+        subject: where they are judged.
+        capture_s: seconds of capturing the rows timed.
+        n_dictionaries: how many there are.
+    """
     rows = torch.zeros(N_ROWS_TIMED, subject.config.row_length, dtype=torch.long)
     started = time.monotonic()
     subject.model.logits(rows.to(subject.model.device))
     whole_s = time.monotonic() - started
-    timed_s = CAPTURES_JUDGING * capture_s + WHOLE_PASSES_JUDGING * whole_s
+    timed_s = CAPTURES_JUDGING * n_dictionaries * capture_s + passes_judging(subject, n_dictionaries) * whole_s
     return timed_s * subject.config.eval_tokens / rows.numel()
 
 

@@ -1,5 +1,7 @@
 """What a sweep would cost: the model's passes once, everything else once per member."""
 
+from collections import Counter
+
 import torch
 
 from mechlab.dictionaries import KINDS
@@ -38,7 +40,8 @@ def plan_sweep(options: SweepOptions, members: tuple[Member, ...]) -> Outcome:
     pools = {route: BYTES * width * pool_rows for route, width in widths.items()}
     n_full = min(KEPT_CHECKPOINTS, (n_steps - 1) // options.checkpoint_every)  # the last one finds the pool drained
     held = n_full * sum(pools[member.subject.route] for member in members)
-    judging = sum(judging_s(member.subject, captures[member.subject.route][0]) for member in members)
+    n_at = Counter(member.subject.route for member in members)
+    judging = sum(judging_s(routes[route], seconds, n_at[route]) for route, (seconds, _) in captures.items())
     text = BYTES * (options.tokens + options.eval_tokens)
     numbers = {
         "n_members": len(members),

@@ -3,7 +3,7 @@
 1. A sweep that is already there is returned as it is; members whose run is finished are kept.
 2. The others start, or go on from the last checkpoint that all of them have; the model runs once for all.
 3. Every dictionary of a site takes the same batch, and becomes what `train` alone would make of it.
-4. Each is judged on the held-out rows; its run gets its name.
+4. Those of one site are judged together on the held-out rows; each run gets its name.
 5. The page and `sweep.json` are written.
 """
 
@@ -19,11 +19,10 @@ from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.store.run import REPORT_NAME, finished_run, open_run
 from mechlab.store.sweep import MemberRecord, SweepRecord, SweepWriter, finished_sweep
 from mechlab.store.writer import RunWriter, unfinished_steps
-from mechlab.training.course import Course
 from mechlab.training.loop import fit_together
 from mechlab.verbs.steps.fitting import course_in_run, stream_config, write_fitted
 from mechlab.verbs.steps.grid import Member
-from mechlab.verbs.steps.judging import judge
+from mechlab.verbs.steps.judging import judge_all
 from mechlab.verbs.steps.opening import held_out_rows, training_rows
 from mechlab.verbs.steps.reporting import report_page
 from mechlab.verbs.steps.steering import SAMPLES_NAME, samples_text, steered_samples
@@ -81,42 +80,53 @@ def _train(options: SweepOptions, members: Members, sweep: SweepWriter, progress
             for one in members
         }
         held_out, rows = held_out_rows(members[0].subject, progress), training_rows(members[0].subject, progress)
-        problems: dict[str, str] = {}
-        for one, course, problem in _fit(members, writers, rows, progress):
-            if problem:
-                problems[one.name] = problem
-                progress.note(f"{one.name}: {problem}")
-            else:
-                _finish(one, course.run.dictionary.eval(), writers[one], held_out, progress, options.reports)
+        fitted, problems = _fit(members, writers, rows, progress)
+        for route in {one.subject.route: None for one in fitted}:
+            there = {one: dictionary for one, dictionary in fitted.items() if one.subject.route == route}
+            _finish(there, writers, held_out, progress, options.reports)
     return problems
 
 
 def _fit(
     members: Members, writers: dict[Member, RunWriter], rows: TokenRows, progress: Progress
-) -> list[tuple[Member, Course, str]]:
+) -> tuple[dict[Member, Dictionary], dict[str, str]]:
+    """Return the trained dictionaries, and by name what went wrong with the members that diverged."""
     first = members[0]
     routes = list(dict.fromkeys(one.subject.route for one in members))
     shared = SharedBatches(first.subject.model, rows, routes, stream_config(first.options))
     courses = [
         course_in_run(one.options, one.subject, shared.reader(one.subject.route), writers[one]) for one in members
     ]
-    ended = fit_together(courses, progress)
-    said = [str(end) if isinstance(end, TrainingDiverged) else "" for end in ended]
-    return list(zip(members, courses, said, strict=True))
+    fitted: dict[Member, Dictionary] = {}
+    problems: dict[str, str] = {}
+    for one, course, end in zip(members, courses, fit_together(courses, progress), strict=True):
+        if isinstance(end, TrainingDiverged):
+            problems[one.name] = str(end)
+            progress.note(f"{one.name}: {end}")
+        else:
+            fitted[one] = course.run.dictionary.eval()
+    return fitted, problems
 
 
 def _finish(
-    member: Member, dictionary: Dictionary, writer: RunWriter, rows: TokenRows, progress: Progress, report: bool
+    fitted: dict[Member, Dictionary],
+    writers: dict[Member, RunWriter],
+    rows: TokenRows,
+    progress: Progress,
+    report: bool,
 ) -> None:
-    subject = member.subject
-    write_fitted(dictionary, subject, writer)
-    judgement = judge(subject, dictionary, rows, progress, with_portraits=report)
-    if report:
-        samples = steered_samples(subject, dictionary, judgement.portraits, rows)
-        card = run_card(member.options, subject, member.identity)
-        writer.write_text(SAMPLES_NAME, samples_text(samples))
-        writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
-    writer.finish(judgement.metrics)
+    """Judge the dictionaries of one route together and give their runs their names."""
+    dictionaries = list(fitted.values())
+    judgements = judge_all(next(iter(fitted)).subject, dictionaries, rows, progress, with_portraits=report)
+    for (member, dictionary), judgement in zip(fitted.items(), judgements, strict=True):
+        subject, writer = member.subject, writers[member]
+        write_fitted(dictionary, subject, writer)
+        if report:
+            samples = steered_samples(subject, dictionary, judgement.portraits, rows)
+            card = run_card(member.options, subject, member.identity)
+            writer.write_text(SAMPLES_NAME, samples_text(samples))
+            writer.write_text(REPORT_NAME, report_page(card, subject, judgement, writer.read_log(), samples))
+        writer.finish(judgement.metrics)
 
 
 def _record(member: Member, sweep: SweepWriter, problem: str) -> MemberRecord:

@@ -5,7 +5,8 @@ import torch
 
 from mechlab.core.estimate import Estimate
 from mechlab.core.progress import SILENT
-from mechlab.verbs.steps.judging import judge
+from mechlab.verbs.steps.fitting import new_dictionary
+from mechlab.verbs.steps.judging import judge, judge_all
 from mechlab.verbs.steps.opening import held_out_rows, open_subject
 
 
@@ -47,3 +48,16 @@ def test_text_without_labels_has_no_known_causes(options, dictionary):
     found = judge(subject, dictionary, held_out_rows(subject, SILENT), SILENT)
     assert found.ground_truth is None
     assert not [name for name in found.metrics if name.startswith("mean_")]
+
+
+def test_dictionaries_of_a_sweep_are_judged_as_each_would_be_alone(subject, options, rows, monkeypatch):
+    changes = ({"dictionary": {"k": 2}}, {"dictionary": {"k": 4}}, {"dictionary": {"k": 4}, "init_seed": 5})
+    dictionaries = [new_dictionary(options(**change), *subject.widths).eval() for change in changes]
+    alone = [judge(subject, one, rows, SILENT).metrics for one in dictionaries]
+    passes, plain = [], subject.model.logits
+    monkeypatch.setattr(subject.model, "logits", lambda tokens: passes.append(1) or plain(tokens))
+    together = [one.metrics for one in judge_all(subject, dictionaries, rows, SILENT, with_portraits=False)]
+    assert together == alone
+    assert alone[1]["untrained.l0"] == alone[2]["untrained.l0"] and alone[1] != alone[2]
+    n_batches, n_shared, n_untrained = -(-len(rows) // 16), 3, 2
+    assert len(passes) == n_batches * (n_shared + len(dictionaries) + n_untrained)

@@ -3,7 +3,8 @@
 import pytest
 
 from mechlab.verbs.steps import planning
-from mechlab.verbs.steps.planning import plan, plan_judging
+from mechlab.verbs.steps.opening import at_place
+from mechlab.verbs.steps.planning import passes_judging, plan, plan_judging
 
 
 @pytest.fixture
@@ -33,8 +34,14 @@ def test_time_grows_with_the_tokens_trained_on_and_judged(options, subject, cloc
     assert longer > 3 * base / 2
     judged = plan_judging(subject).data
     assert judged["n_tokens"] == 1024
-    # 4 captures and 8 whole passes of a second each on 32 rows of 32 tokens, which are the 1,024 tokens judged.
-    assert judged["time_s"] == 12.0
+    # 4 captures and 5 whole passes of a second each on 32 rows of 32 tokens, which are the 1,024 tokens judged.
+    assert judged["time_s"] == 9.0
+
+
+def test_dictionaries_judged_together_share_the_models_own_passes(subject, options):
+    assert [passes_judging(subject, n) for n in (1, 2, 6)] == [5, 7, 15]
+    both = at_place(subject, options(site="resid_post.0,resid_post.1"))
+    assert [passes_judging(both, n) for n in (1, 2)] == [3 + 2 + 2 * 3, 3 + 2 + 4 * 3]
 
 
 def test_the_table_says_where_its_numbers_are_from(options, subject):
