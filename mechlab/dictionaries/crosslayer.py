@@ -16,8 +16,10 @@ from torch import Tensor
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.dictionary import random_rows
+from mechlab.dictionaries.layer_tiles import LayerTiles
 from mechlab.dictionaries.layered import Layered
 from mechlab.dictionaries.layers import LayersConfig, split_layers
+from mechlab.dictionaries.tiles import Tiles
 
 ConfigT = TypeVar("ConfigT", bound="CrosslayerConfig")
 
@@ -142,6 +144,11 @@ class Crosslayer(Layered):
         encoder, by_layer = self.encoder.unflatten(0, (n, -1)), split_layers(x, n).transpose(0, 1)
         pre = torch.baddbmm(self.b_enc.view(n, 1, -1), by_layer, encoder.mT)
         return pre.transpose(0, 1).reshape(len(x), -1)
+
+    def tiles(self, inputs: Inputs) -> Tiles:
+        """Return the pre-activations a few rows at a time, layer by layer."""
+        by_layer = split_layers(inputs, self.config.n_layers).transpose(0, 1).flatten(0, 1)
+        return LayerTiles(by_layer, self.encoder, self.b_enc, None, self.config.n_layers)
 
     def decode(self, codes: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_out"]:
         """Return the reconstruction that codes stand for."""

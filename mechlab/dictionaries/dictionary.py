@@ -17,6 +17,7 @@ from mechlab.core.randomness import torch_generator
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import centred_linear
 from mechlab.dictionaries.peers import ALONE, Alone
+from mechlab.dictionaries.tiles import Tiles
 
 
 class DictionaryConfig(Config):
@@ -237,6 +238,11 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     def pre_activations(self, x: Inputs) -> Codes:
         """Return the linear part of the encoder."""
         return centred_linear(x, self.encoder, self.b_enc, self.centre)
+
+    def tiles(self, inputs: Inputs) -> Tiles:
+        """Return the pre-activations a few rows at a time, for the choice of those that a loss touches; no gradient."""
+        centred = inputs if self.centre is None else inputs - self.centre
+        return Tiles(centred, self.encoder, self.b_enc, None)
 
     @property
     def centre(self) -> Float[Tensor, "d_in"] | None:

@@ -1,6 +1,7 @@
 """JumpReLU dictionary: each feature has its own learned threshold below which its code is zero."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -137,8 +138,7 @@ class JumpReluDictionary(Dictionary[JumpReluConfig]):
 
     def _near_threshold(self, inputs: Inputs) -> Tiles:
         """Return how far pre-activations lie above the lower edge of the window around their threshold."""
-        centred = inputs if self.centre is None else inputs - self.centre
-        return Tiles(centred, self.encoder, self.b_enc - self.threshold + self.config.jumprelu_bandwidth / 2, None)
+        return replace(self.tiles(inputs), b_enc=self.b_enc - self.threshold + self.config.jumprelu_bandwidth / 2)
 
     @torch.no_grad()
     def _read_near_threshold(self, inputs: Inputs) -> Read:

@@ -7,6 +7,7 @@
 """
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -56,29 +57,33 @@ class KeptDictionary(Dictionary[KeptConfigT]):
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the auxiliary loss of dead features."""
         with torch.no_grad():
-            centred = inputs if self.centre is None else inputs - self.centre
-            chosen = self.choose(self.tiles(centred))
+            tiles = self.tiles(inputs)
+            chosen = self.choose(tiles)
             kept, compared = chosen.kept, chosen.contributions
-            read = Read(self._in_own_units(compared, kept), centred, kept)
+            read = Read(self._in_own_units(compared, kept), tiles.centred, kept)
         values = encode_kept(self.encoder, self.b_enc, self.centre, read).relu()
         parts, reconstruction = self.errors(values, kept, inputs, targets, context.dead)
         fired, l0 = kept.fired(values.detach())
         return Losses(parts, reconstruction, fired, l0, {"compared": compared})
 
-    def tiles(self, centred: Inputs) -> Tiles:
+    def tiles(self, inputs: Inputs) -> Tiles:
         """Return the contributions a few rows at a time."""
-        norms = self.decoder_norms() if self.config.rescale_acts_by_decoder_norm else None
-        return Tiles(centred, self.encoder, self.b_enc, norms)
+        tiles = super().tiles(inputs)
+        return replace(tiles, scale=self.decoder_norms()) if self.config.rescale_acts_by_decoder_norm else tiles
 
     def errors(
         self, values: Float[Tensor, "n_kept"], kept: Kept, inputs: Inputs, targets: Targets, dead: Bool[Tensor, "d_sae"]
     ) -> tuple[dict[str, Tensor], Targets]:
         """Return the parts of the loss, and the reconstruction from the kept codes."""
-        reconstruction = self.peers.joined(decode_kept(values, self.W_dec, kept), self.b_dec)
+        reconstruction = self.decoded(values, kept)
         parts = {"mse": mean_squared_error(reconstruction, targets)}
         if self.config.aux_loss_coefficient > 0:
             parts["aux"] = self.revival_loss(inputs, targets - reconstruction, dead)
         return parts, reconstruction
+
+    def decoded(self, values: Float[Tensor, "n_kept"], kept: Kept) -> Targets:
+        """Return the reconstruction from the kept codes."""
+        return self.peers.joined(decode_kept(values, self.W_dec, kept), self.b_dec)
 
     def revival_loss(self, inputs: Inputs, left_over: Targets, dead: Bool[Tensor, "d_sae"]) -> Float[Tensor, ""]:
         """Return the weighted auxiliary loss of the given dead features."""

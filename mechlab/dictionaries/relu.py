@@ -11,7 +11,7 @@ from mechlab.dictionaries.centred_linear import summed
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
-from mechlab.dictionaries.tiles import Tiles, above, is_sparse
+from mechlab.dictionaries.tiles import above, is_sparse
 
 
 class ReluConfig(DictionaryConfig):
@@ -49,13 +49,13 @@ class ReluDictionary(Dictionary[ReluConfig]):
     @torch.no_grad()
     def few_fire(self, inputs: Inputs) -> bool:
         """Return whether the codes of a few rows are so few that the loss should touch only those."""
-        return self.peers.has_all_features and is_sparse(self._tiles(inputs))
+        return self.peers.has_all_features and is_sparse(self.tiles(inputs))
 
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error plus the L1 penalty."""
         if context.few_fire:
             with torch.no_grad():
-                tiles = self._tiles(inputs)
+                tiles = self.tiles(inputs)
                 chosen = above(tiles, 0.0)
             read = Read(chosen.contributions, tiles.centred, chosen.kept)
             codes = encode_kept(self.encoder, self.b_enc, self.centre, read)
@@ -72,9 +72,6 @@ class ReluDictionary(Dictionary[ReluConfig]):
         coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
         penalty = coefficient * self.peers.over_features(l1) / inputs.shape[0]
         return Losses({"mse": mean_squared_error(reconstruction, targets), "l1": penalty}, reconstruction, fired, l0)
-
-    def _tiles(self, inputs: Inputs) -> Tiles:
-        return Tiles(inputs if self.centre is None else inputs - self.centre, self.encoder, self.b_enc, None)
 
     def to_saelens(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return a `standard` SAE."""

@@ -108,3 +108,9 @@ def test_the_stored_tensors_are_named_and_shaped_by_layer_and_come_back_equal(di
 def test_what_a_cross_layer_transcoder_cannot_be_is_refused(change: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(CrosslayerTranscoderConfig, {"d_in": 12, "d_sae": 40, "n_layers": 2, **change})
+
+
+def test_tiles_hold_the_pre_activations_layer_by_layer(dictionary: CrosslayerTranscoder, x: Tensor) -> None:
+    with torch.no_grad():
+        by_layer = dictionary.layer_codes(dictionary.pre_activations(x)).unbind(1)
+        torch.testing.assert_close(dictionary.tiles(x).whole(), torch.cat(by_layer))

@@ -39,3 +39,13 @@ def test_loading_copies() -> None:
 
 def test_squared_error_is_summed_over_the_width_and_averaged_over_rows() -> None:
     assert mean_squared_error(torch.zeros(2, 3), torch.tensor([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])) == 7.5
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_tiles_hold_the_pre_activations(centred: bool) -> None:
+    dictionary = ReluDictionary(ReluConfig(d_in=6, d_sae=20, apply_b_dec_to_input=centred))
+    x = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        dictionary.b_dec.add_(0.5)
+        dictionary.b_enc.add_(0.1)
+        torch.testing.assert_close(dictionary.tiles(x).whole(), dictionary.pre_activations(x))
