@@ -16,16 +16,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mechlab.core.shapes import Inputs, Targets
+from mechlab.dictionaries.choosing import Chosen
 from mechlab.dictionaries.crosslayer import Crosslayer, arrive
 from mechlab.dictionaries.dictionary import Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.kept import KeptDictionary
 from mechlab.dictionaries.layers import split_layers
 from mechlab.dictionaries.sparse import Kept, decode_kept
-from mechlab.dictionaries.tiles import Chosen, Tiles
+from mechlab.dictionaries.tiles import Tiles
 
 
 class KeptCrosslayer(KeptDictionary[Any], Crosslayer):
-    """A cross-layer transcoder that trains on the kept codes only; `choose` says which of its layer's a row keeps."""
+    """A cross-layer transcoder that trains on the kept codes only; put it before the kind that chooses them."""
 
     def choose(self, tiles: Tiles) -> Chosen:
         """Return which of its layer's features each row keeps, numbered among those of all layers."""

@@ -1,6 +1,6 @@
 """What TopK-like kinds share: only the kept codes of a batch enter the loss and its gradient.
 
-1. Compute all pre-activations without a gradient; measure each by what it would contribute.
+1. Compute all pre-activations a few rows at a time, without a gradient; measure each by what it would contribute.
 2. The kind says which are kept (`choose`); their positive parts are the codes.
 3. Reconstruct from the kept codes alone and take the squared error.
 4. Where features are dead, add the auxiliary loss that revives them.
@@ -16,10 +16,11 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
+from mechlab.dictionaries.choosing import Chosen
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.revival import auxiliary_loss
 from mechlab.dictionaries.sparse import Kept, Read, decode_kept, encode_kept
-from mechlab.dictionaries.tiles import Chosen, Tiles
+from mechlab.dictionaries.tiles import Tiles
 
 
 class KeptConfig(DictionaryConfig):

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Codes
+from mechlab.dictionaries.choosing import Chosen, largest_of_rows
 from mechlab.dictionaries.dictionary import Dictionary, Losses
-from mechlab.dictionaries.peers import Alone
-from mechlab.dictionaries.tiles import Chosen, Tiles, largest_of_rows
+from mechlab.dictionaries.tiles import Tiles
 from mechlab.training.parallel.choice import best_of_batch_here, best_of_rows_here
 from mechlab.training.parallel.group import Group
-from mechlab.training.parallel.rows import dense_gradient, smallest_of_all
-from mechlab.training.parallel.several import Several
+from mechlab.training.parallel.several import Several, SeveralPeers, dense_gradient
 from mechlab.training.parallel.shards import divided, part_of, state_of_part, whole_of
 from mechlab.training.state import TrainingState
 
@@ -40,12 +39,10 @@ class Summed(torch.autograd.Function):
         return grad, None
 
 
-class FeaturePeers(Alone):
+class FeaturePeers(SeveralPeers):
     """The others hold the dictionary's other features; every row is here."""
 
-    def __init__(self, group: Group) -> None:
-        self._group = group
-        self.has_all_features = False
+    has_all_features = False
 
     def over_features(self, partial: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Return the sum over all features."""
@@ -74,10 +71,6 @@ class FeaturePeers(Alone):
     def best_of_batch(self, tiles: Tiles, k: float) -> Chosen:
         """Return those of everybody's `k * rows` largest positive contributions that are here."""
         return best_of_batch_here(self._group, tiles, int(k * tiles.shape[0]))
-
-    def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
-        """Return the smallest value of the whole batch; None if there are none."""
-        return smallest_of_all(self._group, values)
 
 
 class FeatureCrew(Several):

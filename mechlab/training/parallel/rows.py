@@ -13,27 +13,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
+from mechlab.dictionaries.choosing import Chosen
 from mechlab.dictionaries.dictionary import Dictionary, Losses
-from mechlab.dictionaries.peers import Alone
-from mechlab.dictionaries.tiles import Chosen, Tiles
+from mechlab.dictionaries.tiles import Tiles
 from mechlab.training.parallel.choice import best_of_batch_here
 from mechlab.training.parallel.group import Group
-from mechlab.training.parallel.several import Several
+from mechlab.training.parallel.several import Several, SeveralPeers, dense_gradient
 
 
-class RowPeers(Alone):
+class RowPeers(SeveralPeers):
     """The others hold the batch's other rows; every feature is here."""
-
-    def __init__(self, group: Group) -> None:
-        self._group = group
 
     def best_of_batch(self, tiles: Tiles, k: float) -> Chosen:
         """Return those of everybody's `k * rows` largest positive contributions that are here."""
         return best_of_batch_here(self._group, tiles, int(k * (tiles.shape[0] * self._group.n)))
-
-    def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
-        """Return the smallest value of the whole batch; None if there are none."""
-        return smallest_of_all(self._group, values)
 
 
 class RowCrew(Several):
@@ -72,15 +65,3 @@ class RowCrew(Several):
     def sum_of_shares(self, of_rows_here: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """Return a sum over the batch's rows from that over the rows here."""
         return self.group.sum_(of_rows_here.clone())
-
-
-def dense_gradient(parameter: torch.nn.Parameter) -> Tensor:
-    """Return a parameter's gradient in one piece of memory, zeros where the loss here did not reach it."""
-    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.contiguous()
-
-
-def smallest_of_all(group: Group, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
-    """Return the smallest of everybody's values; None if nobody has one."""
-    here = values.min().clone() if values.numel() else values.new_full((), torch.inf)
-    smallest = group.lowest_(here)
-    return None if torch.isinf(smallest) else smallest

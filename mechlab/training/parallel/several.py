@@ -1,9 +1,25 @@
 """What every crew of several processes does alike: it knows its group, and one process writes for all."""
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from mechlab.dictionaries.peers import Alone
 from mechlab.training.parallel.crew import Crew
 from mechlab.training.parallel.group import Group
+
+
+class SeveralPeers(Alone):
+    """The others hold something of the batch or of the dictionary."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def smallest(self, values: Float[Tensor, "n"]) -> Float[Tensor, ""] | None:
+        """Return the smallest of everybody's values; None if nobody has one."""
+        here = values.min().clone() if values.numel() else values.new_full((), torch.inf)
+        smallest = self._group.lowest_(here)
+        return None if torch.isinf(smallest) else smallest
 
 
 class Several(Crew):
@@ -24,3 +40,8 @@ class Several(Crew):
     def leave(self) -> None:
         """Part from the others; each goes on, or ends, by itself."""
         self.group.leave()
+
+
+def dense_gradient(parameter: torch.nn.Parameter) -> Tensor:
+    """Return a parameter's gradient in one piece of memory, zeros where the loss here did not reach it."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.contiguous()

@@ -8,7 +8,7 @@ from mechlab.core.errors import UsageError
 from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
 from mechlab.dictionaries.dictionary import StepContext
 from mechlab.dictionaries.tiles import Tiles
-from mechlab.training.parallel.rows import RowCrew, RowPeers, dense_gradient, smallest_of_all
+from mechlab.training.parallel.rows import RowCrew, RowPeers
 
 ROWS = torch.arange(24.0).reshape(12, 2)
 
@@ -56,20 +56,7 @@ def test_the_losses_of_the_shares_are_those_of_the_batch() -> None:
         torch.testing.assert_close(smallest, wanted.observed["compared"].min())
 
 
-def test_the_smallest_of_nobodys_values_is_none() -> None:
-    assert together(2, lambda group: smallest_of_all(group, torch.zeros(0))) == [None, None]
-    some = together(2, lambda group: smallest_of_all(group, torch.full((group.rank,), 4.0)))
-    assert some == [4.0, 4.0]
-
-
 def test_the_count_is_that_of_the_whole_batch() -> None:
     tiles = Tiles(torch.ones(5, 4), torch.eye(4), torch.zeros(4), None)
     chosen = together(3, lambda group: RowPeers(group).best_of_batch(tiles, 0.7))
     assert sum(len(here.contributions) for here in chosen) == int(0.7 * 15)
-
-
-def test_a_parameter_the_loss_did_not_reach_has_no_slope() -> None:
-    parameter = torch.nn.Parameter(torch.ones(3))
-    assert torch.equal(dense_gradient(parameter), torch.zeros(3))
-    parameter.grad = torch.arange(6.0).view(2, 3).T[:, 0]
-    assert dense_gradient(parameter).is_contiguous()

@@ -4,6 +4,7 @@ import torch
 from oracles.thread_group import together
 
 from mechlab.training.parallel import CREWS
+from mechlab.training.parallel.several import SeveralPeers, dense_gradient
 
 
 def test_the_first_writes_for_all_and_is_heard() -> None:
@@ -19,3 +20,16 @@ def test_the_first_writes_for_all_and_is_heard() -> None:
 def test_rows_are_saved_by_one_and_features_by_each() -> None:
     saves = {way: together(2, lambda group, way=way: CREWS[way](group).saves) for way in CREWS}
     assert saves == {"rows": [True, False], "features": [True, True]}
+
+
+def test_the_smallest_of_nobodys_values_is_none() -> None:
+    assert together(2, lambda group: SeveralPeers(group).smallest(torch.zeros(0))) == [None, None]
+    some = together(2, lambda group: SeveralPeers(group).smallest(torch.full((group.rank,), 4.0)))
+    assert some == [4.0, 4.0]
+
+
+def test_a_parameter_the_loss_did_not_reach_has_no_slope() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    assert torch.equal(dense_gradient(parameter), torch.zeros(3))
+    parameter.grad = torch.arange(6.0).view(2, 3).T[:, 0]
+    assert dense_gradient(parameter).is_contiguous()
