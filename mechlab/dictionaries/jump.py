@@ -7,7 +7,7 @@ around the threshold. Few pre-activations lie in the window, so only those are l
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -35,7 +35,7 @@ class Jump(torch.autograd.Function):
         columns = places % n_features
         counted = grad_counts[places // pre.shape[-1]] if pre.ndim == 2 else grad_counts[places]
         estimate = (torch.take(grad_codes, places) * threshold[columns] + counted) / ctx.bandwidth
-        grad_threshold = torch.zeros_like(threshold).index_add_(0, columns, -estimate)
+        grad_threshold = _sums(-estimate, columns, threshold)
         grad_pre = torch.ops.aten.threshold_backward(grad_codes, codes, 0.0)
         if ctx.to_input:
             grad_pre.view(-1).index_add_(0, places, estimate)
@@ -54,3 +54,11 @@ def jumped_and_on(
         to_input: whether the estimated gradient reaches the pre-activations.
     """
     return Jump.apply(pre, threshold, bandwidth, to_input)  # type: ignore[return-value]
+
+
+def _sums(values: Float[Tensor, "n"], columns: Int[Tensor, "n"], like: Tensor) -> Tensor:
+    """Return for each place of `like` the sum of the values that belong there, added in a fixed order."""
+    zeros = torch.zeros_like(like)
+    if values.is_cuda:  # where index_add_ adds in any order
+        return zeros.index_put_((columns,), values, accumulate=True)
+    return zeros.index_add_(0, columns, values)

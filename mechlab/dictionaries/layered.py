@@ -58,7 +58,7 @@ class Layered(Dictionary[Any]):
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         """Take a state; one from before scales were folded has no units, and then there are none."""
         units = state_dict.get("layer_units")
-        self.layer_units = None if units is None else units.detach().clone()
+        self.layer_units = None if units is None else units.detach().to(self.b_dec.device, copy=True)
         return super().load_state_dict(state_dict, *args, **options)
 
     @torch.no_grad()

@@ -33,11 +33,10 @@ def weighted_sums(
         table: what is summed.
     """
     n_bags, width = len(offsets) - 1, table.shape[1]
-    sums = weights.new_empty(n_bags, width)
-    if sums.numel():
-        bags = offsets.contiguous(), indices.contiguous(), weights.contiguous()
-        with torch.cuda.device_of(table):
-            _weighted_sums[n_bags, triton.cdiv(width, COLUMNS.value)](*bags, table.contiguous(), sums, width)
+    sums, grid = weights.new_empty(n_bags, width), (n_bags, triton.cdiv(width, COLUMNS.value))
+    bags = offsets.contiguous(), indices.contiguous(), weights.contiguous()
+    with torch.cuda.device_of(table):
+        _weighted_sums[grid](*bags, table.contiguous(), sums, width)  # pyright: ignore[reportIndexIssue]
     return sums
 
 
@@ -55,11 +54,10 @@ def dots(
         left: a row for each bag.
         table: where the bags' rows are.
     """
-    products = left.new_empty(len(indices))
-    if products.numel():
-        bags = offsets.contiguous(), indices.contiguous(), left.contiguous()
-        with torch.cuda.device_of(table):
-            _dots[len(left),](*bags, table.contiguous(), products, left.shape[1])
+    (n_bags, width), products = left.shape, left.new_empty(len(indices))
+    bags = offsets.contiguous(), indices.contiguous(), left.contiguous()
+    with torch.cuda.device_of(table):
+        _dots[n_bags,](*bags, table.contiguous(), products, width)  # pyright: ignore[reportIndexIssue]
     return products
 
 

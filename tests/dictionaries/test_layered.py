@@ -1,5 +1,6 @@
 """Each layer's scale is folded into the weights by itself; the same codes are chosen before and after."""
 
+import warnings
 from copy import deepcopy
 
 import pytest
@@ -67,6 +68,16 @@ def test_a_state_from_before_the_folding_brings_its_units_back(kind, worn, vecto
     assert torch.equal(folded(vectors), before)
     dictionary.load_state_dict(late)
     assert torch.equal(dictionary(vectors), after)
+
+
+def test_the_units_of_a_state_go_where_the_dictionary_is(kind, worn):
+    folded = worn(kind)
+    folded.fold_layer_scales(INTO, INTO)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="for .*: copying from a non-meta parameter")
+        elsewhere = worn(kind).to("meta")
+        elsewhere.load_state_dict(folded.state_dict())
+    assert elsewhere.layer_units.device == elsewhere.b_dec.device == torch.device("meta")
 
 
 def test_a_skip_is_folded_with_each_layers_scales(kind, worn, vectors):

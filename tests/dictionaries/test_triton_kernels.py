@@ -27,7 +27,7 @@ SOME = COUNTS["some rows without codes"]
 
 @pytest.fixture(params=["torch", "interpreter", "cuda"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return where tensors are put; in the interpreter, CPU tensors take the kernels."""
+    """Return where tensors are put; in the interpreter the CPU's take the kernels and PyTorch's operations are gone."""
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a GPU")
     if request.param == "interpreter":
@@ -37,6 +37,8 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         from mechlab.dictionaries import triton_kernels
 
         monkeypatch.setattr(sparse, "kernels_for", lambda tensor: triton_kernels)
+        monkeypatch.delattr(sparse, "embedding_bag")
+        monkeypatch.delattr(torch.sparse, "sampled_addmm")
     return "cuda" if request.param == "cuda" else "cpu"
 
 
