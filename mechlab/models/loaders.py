@@ -48,12 +48,17 @@ def load(model: Any, *, device: str = "auto", dtype: torch.dtype = torch.float32
     raise UsageError("this is no language model", value=type(model).__name__, remedy=remedy)
 
 
+def is_on_disk(model: str | Path) -> bool:
+    """Tell whether a model is a place on disk, not a name that is built in or on the hub."""
+    return not (isinstance(model, str) and model in MODELS) and Path(model).expanduser().exists()
+
+
 def _find(model: str | Path) -> tuple[Path, str]:
     """Return the folder of a model on disk, and the name to call it by."""
     if isinstance(model, str) and model in MODELS:
         return MODELS[model](), model
-    path = Path(model).expanduser()
-    if path.exists():
+    if is_on_disk(model):
+        path = Path(model).expanduser()
         return path, path.resolve().name
     if _is_path(model):
         remedy = f"Give a folder that holds config.json, or a name; built in: {', '.join(MODELS)}."

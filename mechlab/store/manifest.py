@@ -18,18 +18,23 @@ Metric = Estimate | int | float | None
 
 
 class ModelRecord(Config):
-    """The model a run looked at: the name or path the user gave, what it is, and what was done to its weights."""
+    """The model a run looked at: the name or path the user gave, what it is, and what was done to its weights.
+
+    `at_path` says that the name is a place on the user's disk, which means nothing elsewhere.
+    """
 
     name: str
     fingerprint: str
     processing: tuple[str, ...] = ()
+    at_path: bool = False
 
 
 class CorpusRecord(Config):
-    """The text a run read: its name and what it is."""
+    """The text a run read: its name, what it is, and whether the name is a place on the user's disk."""
 
     name: str
     fingerprint: str
+    at_path: bool = False
 
 
 class Identity(Config):
@@ -48,10 +53,16 @@ class Identity(Config):
         return json.loads(canonical_json(config))
 
     def run_id(self) -> str:
-        """Return the run's id: 16 hex digits of the hash of all that determines it."""
+        """Return the run's id: 16 hex digits of the hash of all that determines it.
+
+        Where model or text were given by a path, the config's `model` or `corpus` is that path as it was typed, of
+        which the same content has many; it is left out.
+        """
         model = self.model and {"fingerprint": self.model.fingerprint, "processing": self.model.processing}
         corpus = self.corpus and self.corpus.fingerprint
-        what = {"kind": self.kind, "config": self.config, "seed": self.seed, "parents": self.parents}
+        typed = {name for name, one in (("model", self.model), ("corpus", self.corpus)) if one and one.at_path}
+        config = {key: value for key, value in self.config.items() if key not in typed}
+        what = {"kind": self.kind, "config": config, "seed": self.seed, "parents": self.parents}
         return digest({**what, "model": model, "corpus": corpus})[:16]
 
 

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from mechlab.core.errors import ArtifactError
 from mechlab.core.estimate import Estimate
-from mechlab.store.manifest import SCHEMA_VERSION, Identity, ModelRecord, RunManifest, read_manifest, write_manifest
+from mechlab.store.manifest import (
+    SCHEMA_VERSION,
+    CorpusRecord,
+    Identity,
+    ModelRecord,
+    RunManifest,
+    read_manifest,
+    write_manifest,
+)
 from mechlab.store.provenance import provenance_now
 
 
@@ -54,6 +62,17 @@ def test_everything_that_determines_a_run_changes_its_id(identity, field, value)
 def test_the_name_a_model_was_found_under_does_not_change_the_id(identity):
     renamed = identity.model.model_copy(update={"name": "moved/elsewhere"})
     assert identity.model_copy(update={"model": renamed}).run_id() == identity.run_id()
+
+
+@pytest.mark.parametrize(("key", "record"), [("model", ModelRecord), ("corpus", CorpusRecord)])
+def test_a_path_is_written_down_and_makes_no_id(identity, key, record):
+    def ident(typed, fingerprint="f" * 64, at_path=True):
+        found = record(name=typed, fingerprint=fingerprint, at_path=at_path)
+        return identity.model_copy(update={"config": {"k": 2, key: typed}, key: found})
+
+    assert ident("./m").run_id() == ident("/elsewhere/m").run_id() != ident("./m", fingerprint="x").run_id()
+    assert ident("./m").config[key] == "./m"
+    assert ident("a/name", at_path=False).run_id() != ident("b/name", at_path=False).run_id()
 
 
 def test_an_id_is_sixteen_hex_digits_and_never_changes_between_releases():

@@ -132,7 +132,7 @@ def write_fitted(dictionary: Dictionary, subject: Subject, writer: Keeper) -> No
 def saelens_metadata(subject: Subject) -> dict[str, Any]:
     """Return what SAELens's `cfg.json` says of where a dictionary belongs."""
     return {
-        "model_name": subject.config.model,
+        "model_name": subject.model.name,
         **_hook_names(subject.route),
         "context_size": subject.config.row_length,
         "prepend_bos": subject.model.bos_id is not None,

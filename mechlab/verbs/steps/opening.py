@@ -6,6 +6,7 @@ Held-out rows are the corpus's first, so that they can be had again without read
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
+from pathlib import Path
 
 import torch
 
@@ -21,7 +22,7 @@ from mechlab.corpora.documents import Corpus
 from mechlab.corpora.opening import open_corpus
 from mechlab.corpora.rows import TokenRows, pack
 from mechlab.models.language_model import LanguageModel
-from mechlab.models.loaders import load
+from mechlab.models.loaders import is_on_disk, load
 from mechlab.models.route import Route
 from mechlab.models.sites import Site
 from mechlab.store.manifest import CorpusRecord, ModelRecord
@@ -61,15 +62,17 @@ class Subject:
     @property
     def model_record(self) -> ModelRecord:
         """Return what a run notes of the model."""
-        return ModelRecord(
-            name=self.config.model, fingerprint=self.model.fingerprint, processing=tuple(self.model.processing)
-        )
+        name, at_path = self.config.model, is_on_disk(self.config.model)
+        known = {"fingerprint": self.model.fingerprint, "processing": tuple(self.model.processing)}
+        return ModelRecord(name=name, at_path=at_path, **known)
 
     @property
     def corpus_record(self) -> CorpusRecord:
         """Return what a run notes of the text."""
         if self.corpus is not None:
-            return CorpusRecord(name=self.corpus.name, fingerprint=self.corpus.fingerprint)
+            name = self.corpus.name
+            at_path = name not in CORPORA and Path(name).exists()
+            return CorpusRecord(name=name, fingerprint=self.corpus.fingerprint, at_path=at_path)
         return CorpusRecord(name=SAMPLED, fingerprint=digest([SAMPLED, self.model.fingerprint, self.config.seed]))
 
     @property

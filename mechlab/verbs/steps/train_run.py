@@ -38,7 +38,7 @@ def train_run(options: TrainOptions, progress: Progress, crew: Crew = ONE) -> Ru
     """
     subject = open_subject(options)
     identity = identity_of(options, subject)
-    out = options.out or _default_out(options, identity)
+    out = options.out or _default_out(options, subject, identity)
     done = finished_run(out, identity)
     if done is not None:
         tell_finished(crew)
@@ -60,7 +60,7 @@ def train_run(options: TrainOptions, progress: Progress, crew: Crew = ONE) -> Ru
 def help_train(options: TrainOptions, crew: Crew) -> None:
     """Train with the crew's first process, which writes the run."""
     subject = open_subject(options)
-    assistant = assistant_of(crew, options.out or _default_out(options, identity_of(options, subject)))
+    assistant = assistant_of(crew, options.out or _default_out(options, subject, identity_of(options, subject)))
     if assistant is not None:
         fit_in_run(options, subject, training_rows(subject, SILENT), assistant, SILENT, crew)
 
@@ -81,9 +81,9 @@ def identity_of(options: TrainOptions, subject: Subject) -> Identity:
     )
 
 
-def _default_out(options: TrainOptions, identity: Identity) -> Path:
+def _default_out(options: TrainOptions, subject: Subject, identity: Identity) -> Path:
     place = "-".join(_word(name) for name in (options.site, options.target) if name)
-    return Path("runs") / f"{options.kind}-{Path(options.model).name}-{place}-{identity.run_id()[:8]}"
+    return Path("runs") / f"{options.kind}-{Path(subject.model.name).name}-{place}-{identity.run_id()[:8]}"
 
 
 def _word(sites: str) -> str:

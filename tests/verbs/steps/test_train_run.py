@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from small_run import call, contents, spawn, wait
+from small_run import call, contents, spawn, tiny_model, wait
 
 from mechlab.core.errors import TrainingDiverged
 from mechlab.core.progress import SILENT
@@ -141,7 +141,7 @@ def test_every_other_option_makes_another_id(options, subject, name):
         "init_seed": 1,
     }
     changed = options(**{name: other.get(name) or getattr(options(), name) + 1})
-    about = open_subject(changed) if name in ("site", "target") else subject
+    about = open_subject(changed) if name in ("site", "target", "model") else subject
     assert identity_of(changed, about).run_id() != identity_of(options(), subject).run_id()
 
 
@@ -151,3 +151,36 @@ def test_the_id_of_a_pair_does_not_depend_on_how_its_ends_are_written(options):
     assert len(ids) == 1
     other = options(site="mlp.0")
     assert identity_of(other, open_subject(other)).run_id() not in ids
+
+
+def test_the_id_is_of_the_models_weights_and_not_of_how_its_path_is_spelled(options, model, tmp_path, monkeypatch):
+    def run_id(typed):
+        made = options(model=str(typed))
+        return identity_of(made, open_subject(made)).run_id()
+
+    (tmp_path / "link").symlink_to(model)
+    shutil.copytree(model, tmp_path / "copy")
+    spellings = [model, f"{model}/", f"{model.parent}/../{model.parent.name}/{model.name}", tmp_path / "link"]
+    monkeypatch.chdir(model)
+    assert {run_id(typed) for typed in (*spellings, ".", tmp_path / "copy")} == {run_id(model)}
+    other = tiny_model(tmp_path / "other", seed=1)
+    assert run_id(other) != run_id(model)
+    assert identity_of(options(model="./x"), open_subject(options())).config["model"] == "./x"
+
+
+def test_the_same_text_at_another_path_is_the_same_run(options, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("One day.\n" * 400)
+    shutil.copy(tmp_path / "a.txt", tmp_path / "b.txt")
+    monkeypatch.chdir(tmp_path)
+    made = [options(corpus=typed) for typed in ("a.txt", "./a.txt", str(tmp_path / "a.txt"))]
+    ids = {identity_of(one, open_subject(one)).run_id() for one in made}
+    (tmp_path / "a.txt").write_text("Another day.\n" * 400)
+    assert len(ids) == 1 and identity_of(made[0], open_subject(made[0])).run_id() not in ids
+
+
+def test_a_built_in_models_runs_keep_the_ids_they_had(options):
+    """A name that is the same everywhere stays in the hash, so that runs of before are found again."""
+    made = options(model="tales", corpus=None)
+    identity = identity_of(made, open_subject(made))
+    config = {**identity.config, "model": "another"}
+    assert identity.model_copy(update={"config": config}).run_id() != identity.run_id()
