@@ -5,17 +5,15 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from mechlab.core.errors import UsageError
 from mechlab.core.products import exact_products
 from mechlab.core.shapes import Logits, Tokens
 from mechlab.models.architectures import ARCHITECTURES
 from mechlab.models.architectures.layout import spec_of
 from mechlab.models.fingerprint import fingerprint
-from mechlab.models.generation import chooser, extend
+from mechlab.models.generation import Step
 from mechlab.models.hooks import Hooks, Readings, Stop, capturing, editing, keeping
 from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.sites import Site
@@ -106,28 +104,12 @@ class HuggingFaceModel(LanguageModel):
         with self._hooks.visiting(visits):
             yield
 
-    def generate(
-        self,
-        tokens: Tokens,
-        n_tokens: int,
-        *,
-        temperature: float = 0.0,
-        generator: torch.Generator | None = None,
-        use_cache: bool = True,
-    ) -> Int[Tensor, "batch pos_and_new"]:
-        """Return the prompts followed by `n_tokens` new tokens each; open edits apply to every pass."""
-        if n_tokens < 0:
-            raise UsageError("number of new tokens is negative", value=n_tokens)
-        prompts, choose = self.checked(tokens, n_tokens), chooser(temperature, generator)
+    def stepper(self, n_rows: int, *, use_cache: bool) -> Step:
+        """Return what gives the logits after the last token it is handed; with a cache it remembers the others."""
         # Every layer keeps all its keys, also where it may only look back a window: a pattern then has one shape.
         cache = DynamicCache() if use_cache else None
-
-        def step(unseen: Tensor) -> Tensor:
-            return self._run(self.module, unseen, past_key_values=cache, use_cache=use_cache).logits[:, -1]
-
-        with torch.inference_mode():
-            rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache)
-        return rows.clone()
+        given = {"past_key_values": cache, "use_cache": use_cache}
+        return lambda unseen: self._run(self.module, unseen, **given).logits[:, -1]
 
     def weights(self) -> Weights:
         """Return the weights by their TransformerLens names and shapes."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Logits, Tokens
+from mechlab.models.generation import Step, chooser, extend
 from mechlab.models.sites import Site, all_sites
 from mechlab.models.spec import ModelSpec
 from mechlab.models.tokenizer import Tokenizer
@@ -73,6 +74,12 @@ class LanguageModel(ABC):
         """
 
     @abstractmethod
+    def stepper(self, n_rows: int, *, use_cache: bool) -> Step:
+        """Return what gives the logits after the last token it is handed; with a cache it remembers the others.
+
+        Every pass is one that open edits apply to.
+        """
+
     def generate(
         self,
         tokens: Tokens,
@@ -90,7 +97,17 @@ class LanguageModel(ABC):
             temperature: 0 takes the most likely token.
             generator: the source of randomness; required above temperature 0.
             use_cache: keep keys and values of past positions instead of computing them again.
+
+        Raises:
+            UsageError: a number is negative, the rows would outgrow the context, or a draw has no generator.
         """
+        if n_tokens < 0:
+            raise UsageError("number of new tokens is negative", value=n_tokens)
+        prompts, choose = self.checked(tokens, n_tokens), chooser(temperature, generator)
+        with torch.inference_mode():
+            step = self.stepper(len(prompts), use_cache=use_cache)
+            rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache)
+        return rows.clone()
 
     @abstractmethod
     def weights(self) -> Weights:

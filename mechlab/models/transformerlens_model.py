@@ -10,14 +10,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from mechlab.core.config import digest
 from mechlab.core.errors import UnknownName, UsageError
 from mechlab.core.shapes import Logits, Tokens
 from mechlab.models.fingerprint import fingerprint
-from mechlab.models.generation import chooser, extend
+from mechlab.models.generation import Step
 from mechlab.models.hooks import Readings, Stop, capturing, editing, keeping
 from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.processing import found_processing
@@ -122,27 +121,10 @@ class TransformerLensModel(LanguageModel):
         with self._visiting(visits):
             yield
 
-    def generate(
-        self,
-        tokens: Tokens,
-        n_tokens: int,
-        *,
-        temperature: float = 0.0,
-        generator: torch.Generator | None = None,
-        use_cache: bool = True,
-    ) -> Int[Tensor, "batch pos_and_new"]:
-        """Return the prompts followed by `n_tokens` new tokens each; open edits apply to every pass."""
-        if n_tokens < 0:
-            raise UsageError("number of new tokens is negative", value=n_tokens)
-        prompts, choose = self.checked(tokens, n_tokens), chooser(temperature, generator)
-        cache = self._new_cache(len(prompts)) if use_cache else None
-
-        def step(unseen: Tensor) -> Tensor:
-            return self._run(unseen, self._open, cache)[:, -1]
-
-        with torch.inference_mode():
-            rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache)
-        return rows.clone()
+    def stepper(self, n_rows: int, *, use_cache: bool) -> Step:
+        """Return what gives the logits after the last token it is handed; with a cache it remembers the others."""
+        cache = self._new_cache(n_rows) if use_cache else None
+        return lambda unseen: self._run(unseen, self._open, cache)[:, -1]
 
     @abstractmethod
     def _forward(self, tokens: Tokens, cache: Any) -> Logits:

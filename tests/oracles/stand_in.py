@@ -16,7 +16,7 @@ class TokenEcho(LanguageModel):
     """Answers every site with [token, token squared, 1] and notes the first token of each row it was asked for."""
 
     device, dtype, fingerprint = torch.device("cpu"), torch.float32, "echo"
-    logits = read = edit = generate = weights = Any
+    logits = read = edit = stepper = weights = Any
 
     def __init__(self) -> None:
         sizes = {"n_layers": 4, "d_model": 3, "n_heads": 1, "n_kv_heads": 1, "d_head": 3, "d_mlp": 3}
