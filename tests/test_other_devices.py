@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from elsewhere import Elsewhere, pretended_device
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from mechlab.activations.pool import ActivationPool
 from mechlab.core.config import build
 from mechlab.core.errors import ConfigError
+from mechlab.core.randomness import torch_generator
 from mechlab.dictionaries import KINDS, sparse
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.dictionaries.saelens_format import to_saelens
@@ -118,6 +121,21 @@ def test_training_there_ends_as_on_the_cpu_and_resumes_there_to_the_same_bytes(
     assert apart < device.exact * change
     tensors = to_saelens(there)[1]
     assert {tensor.device.type for tensor in tensors.values()} == {"cpu"}
+
+
+def test_the_shuffling_pool_serves_the_same_batches_there(device: SimpleNamespace) -> None:
+    here = ActivationPool(80, D_IN, torch_generator(0, "pool"))
+    there = ActivationPool(80, D_IN, torch_generator(0, "pool"), device.there(torch.empty(1)).device)
+    kept = np.arange(60) % 3 > 0
+    for pool in (here, there):
+        pool.add(rows(0)[:60], kept)
+        pool.take(10)
+        pool.restore(pool.state())
+        pool.add(rows(1)[:20])
+    assert there.state()["vectors"].device.type == "cpu"
+    batch = there.take(30)
+    assert batch.device.type != "cpu"
+    assert torch.equal(device.back(batch), here.take(30))
 
 
 def test_the_pretended_device_refuses_what_a_gpu_would() -> None:
