@@ -18,7 +18,7 @@ from mechlab.training.config import TrainConfig
 from mechlab.training.run import TrainingRun
 from mechlab.training.source import TensorSource
 
-D_IN, D_SAE, BATCH, N_STEPS, FEW = 24, 160, 256, 12, 2
+D_IN, D_SAE, BATCH, N_STEPS, FEW, NEVER = 24, 160, 256, 12, 2, 1000
 FLOAT32, FAR_BELOW_EVERY_BUG = 1e-6, 1e-5
 NESTED = {"k": 4.5, "widths": [10, 40, D_SAE]}
 JUMP = {"jumprelu_init_threshold": 0.3, "jumprelu_bandwidth": 0.4, "l0_coefficient": 0.05}
@@ -31,11 +31,11 @@ class Case:
 
     kind: str
     options: dict[str, object] = field(default_factory=dict)
-    dead_after: int = 1000
+    dead_after: int = NEVER
     few: bool = False
 
     def __str__(self) -> str:
-        return "-".join([self.kind, *(["dead"] if self.dead_after < 1000 else []), *(["few"] if self.few else [])])
+        return "-".join([self.kind, *(["dead"] if self.dead_after < NEVER else []), *(["few"] if self.few else [])])
 
 
 CASES = [
@@ -119,14 +119,15 @@ def projected(parameters: Named) -> Named:
     return {name: value.clamp(min=0.0) if name == "threshold" else value for name, value in parameters.items()}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradients_are_those_of_float64_to_rounding(case: Case) -> None:
+@pytest.mark.parametrize("case", [case for case in CASES if case.dead_after == NEVER], ids=str)
+def test_every_gradient_is_that_of_float64_to_rounding(case: Case) -> None:
     sides = trainers(case)
     rows = batches()[0]
     for side in sides.values():
         side.step(rows)
-    moments = {name: side.first_moments() for name, side in sides.items()}
-    assert apart(moments["ours"], moments["exact"], moments["exact"]) <= FLOAT32
+    ours, exact = sides["ours"].first_moments(), sides["exact"].first_moments()
+    distances = {name: float((ours[name] - exact[name]).norm() / exact[name].norm()) for name in exact}
+    assert all(distance <= FLOAT32 for distance in distances.values()), distances
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
