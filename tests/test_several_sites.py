@@ -55,7 +55,9 @@ def test_the_run_and_its_page_name_all_sites(trained):
     page = (out / "report.html").read_text()
     assert all(site in page for site in read + rebuilt)
     assert "All 2 sites are replaced within one forward pass" in page
-    assert all(f"explained_variance.{site}" in page for site in rebuilt or read)
+    for name in ("explained_variance", "ce_loss_recovered", "delta_ce_nats"):
+        assert all(f"{name}.{site}" in page for site in rebuilt or read)
+    assert ("Where features write" in page) == ("crosscoder" in kind)
     shown = call("show", out)
     assert all(site in shown.out for site in read + rebuilt), shown.out
     assert not open_run(out).verify()

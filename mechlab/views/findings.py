@@ -1,12 +1,22 @@
 """What metrics found, as values a page or a notebook draws: metric rows, known causes, feature cards."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mechlab.core.estimate import Estimate
 from mechlab.metrics.contexts import Context as SeenContext
 from mechlab.metrics.ground_truth import GroundTruth, Recovered
+from mechlab.metrics.norm_shares import NormShares
 from mechlab.metrics.portraits import FeaturePortrait
-from mechlab.views.report_data import Baseline, CauseBaseline, CauseRow, Context, FeatureCard, Histogram, MetricRow
+from mechlab.views.report_data import (
+    Baseline,
+    CauseBaseline,
+    CauseRow,
+    Context,
+    FeatureCard,
+    Histogram,
+    MetricRow,
+    SiteNorms,
+)
 
 MEANINGS = {
     "l0": "features active per token",
@@ -53,6 +63,11 @@ def cause_rows(found: GroundTruth | None) -> tuple[CauseRow, ...]:
         by_class.setdefault(line.class_name, {})[line.contender] = line
     rows = [_cause(name, lines) for name, lines in by_class.items()]
     return tuple(sorted((row for row in rows if row is not None), key=lambda row: -row.f1.value))
+
+
+def site_norms(found: Sequence[NormShares]) -> tuple[SiteNorms, ...]:
+    """Return the relative norms at each site as a page draws them."""
+    return tuple(SiteNorms(site=one.site, counts=one.counts, of_untrained=one.of_untrained) for one in found)
 
 
 def feature_card(portrait: FeaturePortrait) -> FeatureCard:

@@ -7,6 +7,7 @@ from plotly.graph_objects import Figure
 
 from mechlab.views import figures
 from mechlab.views.cards import card_parts
+from mechlab.views.norm_figures import norm_histogram
 from mechlab.views.page import both_themes, render_page
 from mechlab.views.palette import Palette
 from mechlab.views.report_data import ReportData, SteeringRow
@@ -37,6 +38,8 @@ def _figures(data: ReportData) -> dict[str, Markup]:
     if data.density:
         density = data.density
         drawn["density"] = lambda palette: figures.density_histogram(density, data.n_dead, palette)
+    for index, norms in enumerate(data.site_norms):
+        drawn[f"norms-{index}"] = lambda palette, norms=norms: norm_histogram(norms, palette)
     if data.ground_truth:
         drawn["causes"] = lambda palette: figures.ground_truth(data.ground_truth, palette)
     return {name: both_themes(draw) for name, draw in drawn.items()}

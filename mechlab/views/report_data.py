@@ -60,6 +60,20 @@ class Histogram(Config):
         return self
 
 
+class SiteNorms(Config):
+    """How features share their norm with one site: counts in equal bins of the share, from 0 to 1."""
+
+    site: str
+    counts: tuple[NonNegativeInt, ...]
+    of_untrained: tuple[NonNegativeInt, ...]
+
+    @model_validator(mode="after")
+    def _same_bins(self) -> "SiteNorms":
+        if not self.counts or len(self.counts) != len(self.of_untrained):
+            raise ValueError(f"{len(self.counts)} bins stand beside {len(self.of_untrained)}")
+        return self
+
+
 class CauseBaseline(Config):
     """How well something that learned nothing (a random dictionary, raw neurons) finds the same cause."""
 
@@ -147,6 +161,7 @@ class ReportData(Config):
     curves: tuple[Curve, ...] = ()
     density: Histogram | None = None
     n_dead: NonNegativeInt = 0
+    site_norms: tuple[SiteNorms, ...] = ()
     ground_truth: tuple[CauseRow, ...] = ()
     features: tuple[FeatureCard, ...] = ()
     steering: tuple[SteeringRow, ...] = ()

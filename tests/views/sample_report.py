@@ -15,6 +15,7 @@ from mechlab.views.report_data import (
     Histogram,
     MetricRow,
     ReportData,
+    SiteNorms,
     SteeringRow,
 )
 
@@ -149,8 +150,7 @@ def sample_causes() -> list[CauseRow]:
     ]
 
 
-def sample_report(n_features: int = 20) -> ReportData:
-    """Return the data of a page as full as a real one."""
+def sample_facts() -> list[Fact]:
     facts = (
         ("model", "tales, 6 layers, d_model 256"),
         ("site", "resid_post.2"),
@@ -163,27 +163,67 @@ def sample_report(n_features: int = 20) -> ReportData:
         ("wall time", "1 min 52 s"),
         ("versions", "mechlab 0.1.0, torch 2.13.0"),
     )
+    return [Fact(label=label, value=value) for label, value in facts]
+
+
+def sample_curves() -> list[Curve]:
+    return [
+        curve("loss", 1.9, 0.11, "", "Squared error plus the auxiliary loss."),
+        curve("explained variance", 0.02, 0.91, "", "On the batch just trained on."),
+        curve("dead features", 1900, 146, "features", "Silent for the last 200,000 tokens."),
+        curve("learning rate", 0.0001, 0.0004, "", "After warm-up, before decay."),
+        curve("gradient norm", 3.1, 0.4, "", "Before clipping at 1."),
+        curve("tokens per second", 9_000, 21_000, "tokens/s", "Of the whole loop, model included."),
+    ]
+
+
+def sample_steering() -> list[SteeringRow]:
+    return [
+        SteeringRow(
+            prompt="One day Tom",
+            feature=41,
+            strength=strength,
+            before=" went to the river to look for his kite . He was tired .",
+            after=f" went to the {place} . He was {mood} and laughed all day .",
+        )
+        for strength, place, mood in ((4.0, "fair", "happy"), (8.0, "party with a smile", "glad"))
+    ]
+
+
+def sample_commands() -> list[Command]:
+    wide = "mechlab train topk --model tales --site resid_post.2 --features 4096 --k 16 --out runs/wide"
+    return [
+        Command(purpose="Show this run in the terminal", text="mechlab show runs/3fa19c07be5512d4"),
+        Command(purpose="Train it again with twice the features", text=wide),
+    ]
+
+
+def sample_site_norms() -> list[SiteNorms]:
+    """Return what the page of a crosscoder of two sites has beside the rest."""
+    counts = [int(200 * math.exp(-((i - 11) ** 2) / 18)) for i in range(20)]
+    alike = [0] * 9 + [1000, 1048] + [0] * 9
+    return [
+        SiteNorms(site="resid_post.1", counts=counts, of_untrained=alike),
+        SiteNorms(site="resid_post.2", counts=counts[::-1], of_untrained=alike),
+    ]
+
+
+def sample_report(n_features: int = 20) -> ReportData:
+    """Return the data of a page as full as a real one."""
     return ReportData(
         title="A TopK autoencoder on tales, layer 2",
         run_id="3fa19c07be5512d4",
         summary="2,048 features stand in for the residual stream after layer 2; sixteen of them speak on each token.",
         n_tokens=65_536,
         headline=["explained variance", "CE loss recovered", "L0", "dead share"],
-        facts=[Fact(label=label, value=value) for label, value in facts],
+        facts=sample_facts(),
         notes=[
             "One seed. Another seed finds other features; only the scores are known to be stable.",
             "Dead share and density are counted on 65,536 tokens; rarer features look dead here.",
             "Logit effects go through the unembedding alone and leave out every later layer.",
         ],
         metrics=sample_metrics(),
-        curves=[
-            curve("loss", 1.9, 0.11, "", "Squared error plus the auxiliary loss."),
-            curve("explained variance", 0.02, 0.91, "", "On the batch just trained on."),
-            curve("dead features", 1900, 146, "features", "Silent for the last 200,000 tokens."),
-            curve("learning rate", 0.0001, 0.0004, "", "After warm-up, before decay."),
-            curve("gradient norm", 3.1, 0.4, "", "Before clipping at 1."),
-            curve("tokens per second", 9_000, 21_000, "tokens/s", "Of the whole loop, model included."),
-        ],
+        curves=sample_curves(),
         density=Histogram(
             edges=[-5 + 0.2 * i for i in range(26)],
             counts=[int(310 * math.exp(-((i - 13) ** 2) / 22)) for i in range(25)],
@@ -191,22 +231,7 @@ def sample_report(n_features: int = 20) -> ReportData:
         n_dead=146,
         ground_truth=sample_causes(),
         features=[sample_card(index) for index in range(n_features)],
-        steering=[
-            SteeringRow(
-                prompt="One day Tom",
-                feature=41,
-                strength=strength,
-                before=" went to the river to look for his kite . He was tired .",
-                after=f" went to the {place} . He was {mood} and laughed all day .",
-            )
-            for strength, place, mood in ((4.0, "fair", "happy"), (8.0, "party with a smile", "glad"))
-        ],
-        commands=[
-            Command(purpose="Show this run in the terminal", text="mechlab show runs/3fa19c07be5512d4"),
-            Command(
-                purpose="Train it again with twice the features",
-                text="mechlab train topk --model tales --site resid_post.2 --features 4096 --k 16 --out runs/wide",
-            ),
-        ],
+        steering=sample_steering(),
+        commands=sample_commands(),
         citation="mechlab 0.1.0, run 3fa19c07be5512d4 (topk, tales, resid_post.2, seed 0)",
     )

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from oracles.chromium import BROWSER, Visit, visit
-from views.sample_report import estimate, sample_report
+from views.sample_report import estimate, sample_report, sample_site_norms
 
 from mechlab.views.report import render_report
 from mechlab.views.report_data import Context, FeatureCard, ReportData
@@ -204,6 +204,17 @@ def test_a_narrow_screen_never_scrolls_sideways(tmp_path):
     width, window = seen.answer["width"]
     assert window == 420
     assert width <= window
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_of_several_sites_draws_where_features_write(tmp_path, dark):
+    data = sample_report(2).model_copy(update={"site_norms": tuple(sample_site_norms()), "curves": ()})
+    seen = visit(render_report(data), tmp_path, STRUCTURE, width=420, dark=dark)
+    assert_clean(seen)
+    assert "norms" in seen.answer["sections"] and seen.answer["dangling"] == 0
+    assert seen.answer["drawn"] == [True] * (3 + 2)
+    assert seen.answer["width"][0] <= 420
 
 
 @needs_browser

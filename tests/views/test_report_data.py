@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from views.sample_report import sample_report
 
-from mechlab.views.report_data import Context, Curve, Histogram, ReportData
+from mechlab.views.report_data import Context, Curve, Histogram, ReportData, SiteNorms
 
 
 def test_a_report_survives_json():
@@ -39,3 +39,9 @@ def test_a_headline_names_a_metric_of_the_report():
 def test_a_number_that_is_not_finite_is_refused():
     with pytest.raises(ValidationError, match="finite"):
         Curve(name="loss", steps=[0], values=[float("nan")])
+
+
+@pytest.mark.parametrize(("counts", "of_untrained"), [((), ()), ((1, 2), (3,))])
+def test_relative_norms_stand_in_the_same_bins_as_their_control(counts, of_untrained):
+    with pytest.raises(ValueError, match="bins stand beside"):
+        SiteNorms(site="a", counts=counts, of_untrained=of_untrained)

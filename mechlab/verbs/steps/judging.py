@@ -10,6 +10,7 @@ from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.metrics.contenders import untrained
 from mechlab.metrics.evaluate import Bench, EvaluateConfig, Evaluation
 from mechlab.metrics.ground_truth import GroundTruth, GroundTruthConfig, ground_truth
+from mechlab.metrics.norm_shares import NormShares, norm_shares
 from mechlab.metrics.passes import how_replaced
 from mechlab.metrics.portraits import FeaturePortrait, PortraitConfig, portraits
 from mechlab.verbs.steps.opening import Subject
@@ -24,6 +25,7 @@ class Judgement:
         untrained: the metrics of a fresh dictionary of the same kind and size.
         ground_truth: known causes recovered; None where the corpus has no labels.
         portraits: its most interesting features.
+        norm_shares: where its features write, if they have directions at several sites.
         replaced: in words, how reconstructions stand in where there are several sites.
     """
 
@@ -31,6 +33,7 @@ class Judgement:
     untrained: Evaluation
     ground_truth: GroundTruth | None
     portraits: tuple[FeaturePortrait, ...]
+    norm_shares: tuple[NormShares, ...] = ()
     replaced: str = ""
 
     @property
@@ -82,6 +85,12 @@ def judge_all(
             portraits=portraits(model, dictionary, rows, route, PortraitConfig(seed=seed), progress)
             if with_portraits
             else (),
+            norm_shares=norm_shares(
+                dictionary,
+                controls[_config_key(dictionary)],
+                evaluation.per_feature["density"] > 0,
+                [str(site) for site in route.rebuilt],
+            ),
             replaced=how_replaced(model, dictionary, route),
         )
 

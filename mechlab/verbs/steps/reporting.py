@@ -12,7 +12,7 @@ from torch import Tensor
 from mechlab.corpora import CORPORA
 from mechlab.verbs.steps.judging import Judgement
 from mechlab.verbs.steps.opening import Subject
-from mechlab.views.findings import cause_rows, feature_card, metric_rows
+from mechlab.views.findings import cause_rows, feature_card, metric_rows, site_norms
 from mechlab.views.numbers import measured
 from mechlab.views.report import render_report
 from mechlab.views.report_data import (
@@ -70,6 +70,7 @@ def report_page(
         curves=_curves(log),
         density=_density(density),
         n_dead=int((density == 0).sum()),
+        site_norms=site_norms(judgement.norm_shares),
         ground_truth=cause_rows(judgement.ground_truth),
         features=tuple(feature_card(portrait) for portrait in judgement.portraits),
         steering=steering,
