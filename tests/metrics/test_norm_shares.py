@@ -34,8 +34,11 @@ def test_planted_shares_land_in_their_bins():
 
 
 def test_the_control_is_the_untrained_dictionary_which_favours_no_site():
-    for one in norm_shares(crosscoder(), crosscoder(1), torch.ones(50, dtype=torch.bool), SITES):
-        assert sum(one.of_untrained) == 50
+    one_sided = crosscoder()
+    with torch.no_grad():
+        one_sided.W_dec[:, 8:] = 0
+    for place, one in enumerate(norm_shares(one_sided, crosscoder(1), torch.ones(50, dtype=torch.bool), SITES)):
+        assert one.counts[0 if place else -1] == sum(one.of_untrained) == 50
         assert sum(one.of_untrained[: N_BINS // 10]) == sum(one.of_untrained[N_BINS // 2 :]) == 0
 
 
