@@ -1,20 +1,19 @@
 """Rows of tokens through a model, batch by batch: what every metric and portrait looks at."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.in_turn import LayeredCodec
 from mechlab.interventions.splice import Codec
 from mechlab.metrics.reference import Reference, next_token_log_probs
 from mechlab.models.language_model import LanguageModel
-from mechlab.models.route import Route, side_by_side
+from mechlab.models.route import Route, one_vector_each, side_by_side
 from mechlab.models.sites import Site
 
 
@@ -40,7 +39,7 @@ def at_site(
     sites = Route.of(site, model.spec).inputs
     with progress.task(name, rows.n_tokens, "tokens") as task:
         for batch, tokens, scored in _on_device(model, rows, batch_rows):
-            inputs = _vectors(model.activations(tokens, sites), sites)
+            inputs = side_by_side(one_vector_each(model.activations(tokens, sites), sites))
             yield RowsAtSite(batch, tokens, scored, inputs)
             task.advance(batch.n_tokens)
 
@@ -62,7 +61,7 @@ def reference_of(
     with model.read(*route.sites) as read:
         clean = next_token_log_probs(model.logits(tokens))
         seen = {name: value.clone() for name, value in read.items()}
-    inputs, targets = _vectors(seen, route.inputs), _vectors(seen, route.rebuilt)
+    inputs, targets = (side_by_side(one_vector_each(seen, sites)) for sites in (route.inputs, route.rebuilt))
     widths = {str(one): seen[str(one)].shape[-1] for one in route.rebuilt}
     return Reference(model, route, tokens, scored, inputs, targets, clean, mean, widths)
 
@@ -83,11 +82,3 @@ def _on_device(
     for start in range(0, len(rows), batch_rows):
         batch = rows.select(slice(start, start + batch_rows))
         yield batch, batch.tokens.to(model.device), ~batch.special.to(model.device)
-
-
-def _vectors(activations: Mapping[str, Tensor], sites: Sequence[Site]) -> Float[Tensor, "batch pos width"]:
-    for site in sites:
-        if activations[str(site)].ndim != 3:
-            remedy = "Take a site with one vector per token, such as resid_post.0 or head.0.0."
-            raise UsageError("site holds more than one vector per token", value=str(site), remedy=remedy)
-    return side_by_side([activations[str(site)] for site in sites])

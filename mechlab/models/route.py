@@ -1,6 +1,6 @@
 """A route: the sites whose activations a dictionary reads, and the sites whose activations it rebuilds from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -76,6 +76,21 @@ def side_by_side(
 ) -> Float[Tensor, "*batch width"]:
     """Return the activations of several sites beside one another; a single one as it is, not copied."""
     return activations[0] if len(activations) == 1 else torch.cat(list(activations), dim=-1)
+
+
+def one_vector_each(
+    activations: Mapping[str, Tensor], sites: Sequence[Site]
+) -> list[Float[Tensor, "batch pos _width"]]:
+    """Return the activations of the sites in order.
+
+    Raises:
+        UsageError: a site holds more than one vector per token, as those with an axis for heads do.
+    """
+    for site in sites:
+        if activations[str(site)].ndim != 3:
+            remedy = "Take a site with one vector per token, such as resid_post.0 or head.0.0."
+            raise UsageError("site holds more than one vector per token", value=str(site), remedy=remedy)
+    return [activations[str(site)] for site in sites]
 
 
 def _sites(text: str, spec: ModelSpec) -> tuple[Site, ...]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mechlab.core.errors import UnknownName, UsageError
-from mechlab.models.route import Route, side_by_side
+from mechlab.models.route import Route, one_vector_each, side_by_side
 from mechlab.models.sites import Site
 from mechlab.models.spec import ModelSpec
 
@@ -100,3 +100,11 @@ def test_one_activation_is_not_copied_and_several_lie_in_order() -> None:
     one, other = torch.ones(2, 3), torch.zeros(2, 4)
     assert side_by_side([one]) is one
     assert side_by_side([one, other]).tolist() == [[1, 1, 1, 0, 0, 0, 0]] * 2
+
+
+def test_sites_are_taken_in_order_and_one_with_an_axis_for_heads_is_refused() -> None:
+    found = {"z.1": torch.zeros(2, 3, 2, 4), "mlp_out.1": torch.zeros(2, 3, 8), "resid_pre.0": torch.ones(2, 3, 8)}
+    both = one_vector_each(found, [Site("resid_pre", 0), Site("mlp_out", 1)])
+    assert both[0] is found["resid_pre.0"] and both[1] is found["mlp_out.1"]
+    with pytest.raises(UsageError, match=r"more than one vector per token: 'z\.1'"):
+        one_vector_each(found, [Site("mlp_out", 1), Site("z", 1)])

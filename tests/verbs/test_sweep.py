@@ -104,6 +104,7 @@ def test_a_dry_run_lists_members_and_costs_and_writes_nothing(model, tmp_path):
         (["--sites", "resid_post.0,resid_post.9"], ["resid_post.9", "Layers are 0..1"]),
         (["--sites", "resid_post.0,blocks.0.hook_resid_post"], ["two members", "resid_post.0-24-k4-seed0"]),
         (["--sites", ""], ["sites", "empty"]),
+        (["--sites", "resid_post.0,z.1"], ["more than one vector per token", "'z.1'"]),
         (["--k", ""], ["k", "empty"]),
         (["--k", "4,x"], ["member resid_post.0", "kx", "valid integer"]),
         (["--k", "4,4"], ["two members", "k4"]),

@@ -123,6 +123,8 @@ def refused(done, out, *said, code=2):
     [
         (["--site", "resid_post.9"], ["resid_post.9", "Layers are 0..1"]),
         (["--site", "resid_pst.0"], ["resid_pst.0", "resid_post"]),
+        (["--site", "z.0"], ["more than one vector per token", "'z.0'", "resid_post.0"]),
+        (["--target", "pattern.1"], ["more than one vector per token", "'pattern.1'"]),
         (["--row-length", "65"], ["context", "65", "64 tokens"]),
         (["--row-length", "1"], ["row_length", "1", "greater than or equal to 2"]),
         (["--corpus", "tails"], ["no such corpus", "'tails'", "tales"]),

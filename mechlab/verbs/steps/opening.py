@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from mechlab.activations.capture import activations_at
 from mechlab.activations.sampled import sampled_rows
 from mechlab.core.config import digest
 from mechlab.core.errors import UsageError
@@ -23,7 +22,7 @@ from mechlab.corpora.opening import open_corpus
 from mechlab.corpora.rows import TokenRows, pack
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.loaders import is_on_disk, load
-from mechlab.models.route import Route
+from mechlab.models.route import Route, one_vector_each
 from mechlab.models.sites import Site
 from mechlab.store.manifest import CorpusRecord, ModelRecord
 from mechlab.verbs.subject import SubjectConfig
@@ -48,11 +47,18 @@ class Subject:
 
     @cached_property
     def widths(self) -> tuple[list[int], list[int]]:
-        """Return the width of each site read, and of each target, by looking at one row."""
+        """Return the width of each site read, and of each target, by looking at one row.
+
+        Raises:
+            UsageError: a site holds more than one vector per token: a dictionary there could not be judged.
+        """
         row = torch.zeros(1, self.config.row_length, dtype=torch.long)
-        found = [activations_at(self.model, row, site).shape[-1] for site in self.route.sites]
-        n_read = len(self.route.inputs)
-        return found[:n_read], found[n_read:]
+        found = self.model.activations(row, self.route.sites)
+        read, targets = (
+            [vectors.shape[-1] for vectors in one_vector_each(found, sites)]
+            for sites in (self.route.inputs, self.route.targets)
+        )
+        return read, targets
 
     @property
     def rebuilt(self) -> Site | None:
