@@ -1,8 +1,8 @@
 """The cases of the comparison: kinds, sizes and regimes, and both trainers at the same starting point."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 from sae_lens import (
@@ -51,27 +51,36 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     theirs: dict[str, Any] = field(default_factory=dict)
     target: float | None = None
+    target_bfloat16: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     @property
     def name(self) -> str:
         """Return what the row is called."""
-        return f"{self.kind}, {self.regime}, d_sae {self.d_sae:,}, batch {self.batch:,}"
+        return f"{self.kind}, {self.regime}, d_sae {self.d_sae:,}, batch {self.batch:,}, {self.precision}"
 
 
 def cases() -> list[Case]:
     """Return the rows of the table; the targets are ratios of CPU time."""
+    exact = exact_cases()
+    rounded = [replace(case, precision="bfloat16", target=case.target_bfloat16) for case in exact]
+    return exact + rounded
+
+
+def exact_cases() -> list[Case]:
+    """Return the rows in float32."""
     large = (16384, 2048)
     widths = {"widths": (1024, 2048, 4096, 8192, 16384)}
     nested = {"matryoshka_widths": [1024, 2048, 4096, 8192, 16384]}
     return [
-        Case("topk", *large, options={"k": 32}, target=8),
-        Case("topk", *large, regime="dead", options={"k": 32}, target=8),
-        Case("batchtopk", *large, options={"k": 32}, target=9),
-        Case("matryoshka", *large, options={"k": 32} | widths, theirs=nested, target=8),
-        Case("relu", *large, target=2.2),
-        Case("relu", *large, regime="few", target=6),
-        Case("jumprelu", *large, target=2.2),
-        Case("jumprelu", *large, regime="few", target=6),
+        Case("topk", *large, options={"k": 32}, target=8, target_bfloat16=5),
+        Case("topk", *large, regime="dead", options={"k": 32}, target=8, target_bfloat16=5),
+        Case("batchtopk", *large, options={"k": 32}, target=9, target_bfloat16=6),
+        Case("matryoshka", *large, options={"k": 32} | widths, theirs=nested, target=8, target_bfloat16=6),
+        Case("relu", *large, target=2.2, target_bfloat16=2),
+        Case("relu", *large, regime="few", target=6, target_bfloat16=3),
+        Case("jumprelu", *large, target=2.2, target_bfloat16=2),
+        Case("jumprelu", *large, regime="few", target=6, target_bfloat16=3),
         Case("gated", *large, target=4),
         Case("topk", 4096, 4096, options={"k": 32}, target=6),
     ]
@@ -95,6 +104,7 @@ def both(case: Case) -> tuple[TrainingRun, SAETrainer, torch.Tensor]:
         normalization="none",
         b_dec_init="zeros",
         lr_warmup_fraction=0.0,
+        precision=case.precision,
     )
     run = TrainingRun(ours, TensorSource(rows, case.batch), config)
     settings = SAETrainerConfig(
@@ -103,6 +113,7 @@ def both(case: Case) -> tuple[TrainingRun, SAETrainer, torch.Tensor]:
         lr=config.lr,
         lr_end=config.lr,
         dead_feature_window=DEAD_WINDOW_STEPS,
+        autocast=case.precision == "bfloat16",
         logger=LoggingConfig(log_to_wandb=False),
     )
     return run, SAETrainer(settings, theirs, iter([])), rows

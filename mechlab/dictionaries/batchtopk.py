@@ -14,9 +14,10 @@ from pydantic import Field, PositiveFloat, field_validator
 from torch import Tensor
 
 from mechlab.core.shapes import Codes
+from mechlab.dictionaries.choosing import Chosen
 from mechlab.dictionaries.dictionary import Losses
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
-from mechlab.dictionaries.tiles import Chosen, Tiles
+from mechlab.dictionaries.tiles import Tiles
 
 
 class BatchTopKConfig(KeptConfig):

@@ -15,7 +15,8 @@ from torch import Tensor
 from mechlab.core.config import Config, SetElsewhere
 from mechlab.core.randomness import torch_generator
 from mechlab.core.shapes import Codes, Inputs, Targets
-from mechlab.dictionaries.centred_linear import centred_linear
+from mechlab.dictionaries.centred_linear import centred_linear, row_norms
+from mechlab.dictionaries.dense_path import Weights
 from mechlab.dictionaries.peers import ALONE, Alone
 from mechlab.dictionaries.tiles import Tiles
 
@@ -147,6 +148,8 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     """Whether a training step on a CPU takes a batch in tiles, so that only those of one are held."""
     row_wise: ClassVar[bool] = False
     """Whether the loss is a mean over rows, so that a batch may be taken a few rows at a time."""
+    tiles_at_once: ClassVar[int] = 1
+    """How many of these the loss looks at in one go; those of a kind that itself goes through them are more."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
     W_skip: torch.nn.Parameter | None
@@ -245,6 +248,11 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
         return Tiles(centred, self.encoder, self.b_enc, None)
 
     @property
+    def weights(self) -> Weights:
+        """What inputs and codes are multiplied with."""
+        return Weights(self.encoder, self.b_enc, self.centre, self.W_dec)
+
+    @property
     def centre(self) -> Float[Tensor, "d_in"] | None:
         """What is subtracted from the input before encoding, if anything."""
         return self.b_dec if self.config.centred else None
@@ -255,7 +263,7 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
 
     def norms_of_directions(self) -> Float[Tensor, "d_sae"]:
         """Compute what `decoder_norms` returns."""
-        return self.W_dec.norm(dim=-1)
+        return row_norms(self.W_dec)
 
     @contextmanager
     def norms_computed_once(self) -> Iterator[None]:

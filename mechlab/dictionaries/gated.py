@@ -16,12 +16,12 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
-from mechlab.dictionaries.centred_linear import summed
+from mechlab.dictionaries.choosing import above, is_sparse
+from mechlab.dictionaries.dense_path import decoded
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
-from mechlab.dictionaries.gate import codes_and_gates, gated
+from mechlab.dictionaries.gate import Gate, gated
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
-from mechlab.dictionaries.tiles import Tiles, above, is_sparse
 
 
 class GatedConfig(DictionaryConfig):
@@ -57,10 +57,11 @@ class GatedDictionary(Dictionary[GatedConfig]):
 
     kind = "gated"
     Config = GatedConfig
-    dense_codes = 12
+    dense_codes = 16
     in_tiles = True
     saelens_architectures = ("gated",)
     row_wise = True
+    tiles_at_once = 2
     parallel = frozenset({"rows", "features"})
 
     def __init__(self, config: GatedConfig, seed: int = 0) -> None:
@@ -85,7 +86,7 @@ class GatedDictionary(Dictionary[GatedConfig]):
     @torch.no_grad()
     def few_fire(self, inputs: Inputs) -> bool:
         """Return whether so few gates of a few rows are open that the loss should touch only those."""
-        return self.peers.has_all_features and is_sparse(self._tiles(inputs))
+        return self.peers.has_all_features and is_sparse(self.tiles(inputs))
 
     def sparse_loss(self, inputs: Inputs, targets: Targets, context: StepContext) -> Losses:
         """Return squared error, the penalty on the gate, and the squared error of what the gate alone reconstructs."""
@@ -99,15 +100,13 @@ class GatedDictionary(Dictionary[GatedConfig]):
         return Losses(parts, paths.reconstruction, paths.fired, paths.l0)
 
     def _all_paths(self, inputs: Inputs) -> Paths:
-        both, sums = codes_and_gates(self.pre_activations(inputs), self.slope, self.offset)
-        reconstruction, by_gate = self.peers.joined(summed(both, self.W_dec), self.b_dec).tensor_split(2)
-        codes = both.detach()[: inputs.shape[0]]
-        fired, l0 = codes.sum(0) > 0, codes.count_nonzero() / inputs.shape[0]
-        return Paths(reconstruction, by_gate, sums @ self.decoder_norms(), fired, l0)
+        both, sums, counts = decoded(inputs, Gate(), self.weights, (self.slope, self.offset))
+        reconstruction, by_gate = self.peers.joined(both, self.b_dec).tensor_split(2)
+        return Paths(reconstruction, by_gate, sums @ self.decoder_norms(), counts > 0, counts.sum() / inputs.shape[0])
 
     def _open_paths(self, inputs: Inputs) -> Paths:
         with torch.no_grad():
-            tiles = self._tiles(inputs)
+            tiles = self.tiles(inputs)
             chosen = above(tiles, 0.0)
         kept = chosen.kept
         gates = encode_kept(self.encoder, self.b_enc, self.centre, Read(chosen.contributions, tiles.centred, kept))
@@ -115,9 +114,6 @@ class GatedDictionary(Dictionary[GatedConfig]):
         reconstruction, by_gate = (decode_kept(values, self.W_dec, kept) + self.b_dec for values in (codes, gates))
         weighted = (gates * self.decoder_norms()[kept.columns]).sum()
         return Paths(reconstruction, by_gate, weighted, *kept.fired(codes.detach()))
-
-    def _tiles(self, inputs: Inputs) -> Tiles:
-        return Tiles(inputs if self.centre is None else inputs - self.centre, self.encoder, self.b_enc, None)
 
     @torch.no_grad()
     def fold_decoder_norms(self) -> None:

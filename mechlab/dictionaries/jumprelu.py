@@ -11,11 +11,12 @@ from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.centred_linear import centred_linear, summed
+from mechlab.dictionaries.choosing import above, is_sparse
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.jump import jumped_and_on
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
-from mechlab.dictionaries.tiles import Tiles, above, is_sparse
+from mechlab.dictionaries.tiles import Tiles
 
 
 class JumpReluConfig(DictionaryConfig):

@@ -13,6 +13,8 @@ from mechlab.dictionaries.tiles import Tiles
 class LayerTiles(Tiles):
     """Tiles of a batch layer by layer: row `l * batch + b` is what vector b holds of layer l, on l's features."""
 
+    one_set_of_features = False
+
     n_layers: int
 
     @property

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Targets
-from mechlab.dictionaries.tiles import Chosen, Tiles, largest_of_batch, largest_of_rows
+from mechlab.dictionaries.choosing import Chosen, largest_of_batch, largest_of_rows
+from mechlab.dictionaries.tiles import Tiles
 
 
 class Alone:

@@ -7,11 +7,12 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
-from mechlab.dictionaries.centred_linear import summed
+from mechlab.dictionaries.choosing import above, is_sparse
+from mechlab.dictionaries.dense_path import decoded
 from mechlab.dictionaries.dictionary import Dictionary, DictionaryConfig, Losses, StepContext, mean_squared_error
+from mechlab.dictionaries.rectifier import Rectifier
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
-from mechlab.dictionaries.tiles import above, is_sparse
 
 
 class ReluConfig(DictionaryConfig):
@@ -40,6 +41,7 @@ class ReluDictionary(Dictionary[ReluConfig]):
     in_tiles = True
     saelens_architectures = ("standard",)
     row_wise = True
+    tiles_at_once = 2
     parallel = frozenset({"rows", "features"})
 
     def activate(self, pre: Codes) -> Codes:
@@ -63,12 +65,11 @@ class ReluDictionary(Dictionary[ReluConfig]):
             weights = self.decoder_norms()[chosen.kept.columns] if self.config.l1_weighted_by_decoder_norm else 1.0
             l1, (fired, l0) = (codes * weights).sum(), chosen.kept.fired(codes.detach())
         else:
-            codes = self.pre_activations(inputs).relu_()
-            reconstruction = self.peers.joined(summed(codes, self.W_dec), self.b_dec)
+            partial, sums, counts = decoded(inputs, Rectifier(), self.weights)
+            reconstruction = self.peers.joined(partial, self.b_dec)
             # Codes are not negative, so the penalty needs only their sums over the batch.
-            sums = codes.sum(0)
             l1 = sums @ self.decoder_norms() if self.config.l1_weighted_by_decoder_norm else sums.sum()
-            fired, l0 = sums.detach() > 0, (codes.detach() > 0).sum() / inputs.shape[0]
+            fired, l0 = counts > 0, counts.sum() / inputs.shape[0]
         coefficient = warmed_up(self.config.l1_coefficient, self.config.l1_warm_up_steps, context.step)
         penalty = coefficient * self.peers.over_features(l1) / inputs.shape[0]
         return Losses({"mse": mean_squared_error(reconstruction, targets), "l1": penalty}, reconstruction, fired, l0)

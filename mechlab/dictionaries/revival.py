@@ -3,7 +3,7 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechlab.dictionaries.centred_linear import centred_linear
+from mechlab.dictionaries.centred_linear import centred_linear, summed
 from mechlab.dictionaries.dictionary import Dictionary, mean_squared_error
 
 
@@ -40,4 +40,6 @@ def auxiliary_loss(
         ranked = codes.detach() * norms if rescale else codes.detach()
         codes = codes * dictionary.peers.mask_of_best(ranked, wanted)
     share = min(1.0, n_dead / wanted)
-    return share * mean_squared_error(dictionary.peers.over_features(codes @ dictionary.W_dec[features]), left_over)
+    return share * mean_squared_error(
+        dictionary.peers.over_features(summed(codes, dictionary.W_dec[features])), left_over
+    )

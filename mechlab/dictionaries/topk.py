@@ -7,8 +7,9 @@ from pydantic import PositiveInt, field_validator
 from torch import Tensor
 
 from mechlab.core.shapes import Codes
+from mechlab.dictionaries.choosing import Chosen
 from mechlab.dictionaries.kept import KeptConfig, KeptDictionary
-from mechlab.dictionaries.tiles import Chosen, Tiles
+from mechlab.dictionaries.tiles import Tiles
 
 
 class TopKConfig(KeptConfig):

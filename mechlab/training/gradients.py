@@ -10,15 +10,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from mechlab.core.multiply import multiplication, multiplier
 from mechlab.core.products import exact_products
 from mechlab.dictionaries.centred_linear import gradients_in_place
 from mechlab.dictionaries.dictionary import Dictionary, Losses, StepContext
 from mechlab.dictionaries.tiles import TILE_NUMBERS
 
 
-def differentiate(dictionary: Dictionary, inputs: Tensor, targets: Tensor, context: StepContext) -> Losses:
-    """Return the losses of a batch, without their graph; the gradients are in the parameters."""
-    with exact_products():
+def differentiate(
+    dictionary: Dictionary, inputs: Tensor, targets: Tensor, context: StepContext, precision: str = "float32"
+) -> Losses:
+    """Return the losses of a batch, without their graph; the gradients are in the parameters.
+
+    Args:
+        dictionary: whose loss it is.
+        inputs: a batch.
+        targets: what is to be rebuilt.
+        context: what the loss may know beside its batch.
+        precision: what large products are taken in, `float32` or `bfloat16`.
+    """
+    with exact_products(), multiplication(precision):
         context = replace(context, few_fire=dictionary.few_fire(inputs))
         n_rows = len(inputs) if context.few_fire else _rows_at_once(dictionary, inputs)
         shares = []
@@ -35,7 +46,9 @@ def differentiate(dictionary: Dictionary, inputs: Tensor, targets: Tensor, conte
 def _rows_at_once(dictionary: Dictionary, inputs: Tensor) -> int:
     if not dictionary.row_wise or inputs.device.type != "cpu":
         return len(inputs)
-    return max(1, min(len(inputs), TILE_NUMBERS // dictionary.config.d_sae))
+    # Rounded weight gradients cost a conversion each time they are added up.
+    n_tiles = dictionary.tiles_at_once * (1 if multiplier().exact else 4)
+    return max(1, min(len(inputs), n_tiles * TILE_NUMBERS // dictionary.config.d_sae))
 
 
 def _plain(losses: Losses) -> Losses:

@@ -79,7 +79,8 @@ class TrainingRun:
         Raises:
             TrainingDiverged: the loss is not finite or has exploded; parameters are as before the step.
         """
-        losses = differentiate(self.dictionary, inputs, targets, StepContext(self.step, self.dead))
+        context = StepContext(self.step, self.dead)
+        losses = differentiate(self.dictionary, inputs, targets, context, self.config.precision)
         whole = self.crew.whole(losses)
         self.guard.check_loss(whole.total.item(), self)
         self.crew.reduce_gradients(self.dictionary)

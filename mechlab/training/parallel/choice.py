@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechlab.dictionaries.tiles import Chosen, Tiles, largest_of_batch
+from mechlab.dictionaries.choosing import Chosen, largest_of_batch
+from mechlab.dictionaries.tiles import Tiles
 from mechlab.training.parallel.group import Group
 
 

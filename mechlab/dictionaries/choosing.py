@@ -1,0 +1,122 @@
+"""Which codes of a batch are kept: the largest of each row, the largest of the batch, or all above a floor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mechlab.core.shapes import Codes
+from mechlab.dictionaries.screening import UpperBounds, contributions_of, pays
+from mechlab.dictionaries.sparse import Kept
+from mechlab.dictionaries.tiles import SAMPLE_ROWS, Tiles
+
+GROUPS = 8
+DENSE_ABOVE = 40
+MARGINS = (1.3, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which codes are kept, and what each would contribute."""
+
+    kept: Kept
+    contributions: Float[Tensor, "n_kept"]
+
+    def only(self, mask: Bool[Tensor, "n_kept"]) -> "Chosen":
+        """Return those that the mask names."""
+        offsets = torch.nn.functional.pad(mask.cumsum(0), (1, 0))[self.kept.offsets]
+        return Chosen(Kept(self.kept.columns[mask], offsets, self.kept.d_sae), self.contributions[mask])
+
+
+def largest_of_rows(tiles: Tiles, k: int) -> Chosen:
+    """Return the k largest contributions of each row."""
+    batch, d_sae = tiles.shape
+    columns = torch.empty(batch, k, dtype=torch.int64, device=tiles.encoder.device)
+    values = tiles.centred.new_empty(batch, k)
+    for start, tile in tiles:
+        stop = start + len(tile)
+        values[start:stop], columns[start:stop] = row_topk(tile, k)
+    return Chosen(Kept.fixed(columns, d_sae), values.flatten())
+
+
+def row_topk(values: Codes, k: int) -> tuple[Float[Tensor, "batch k"], Int[Tensor, "batch k"]]:
+    """Return the k largest values of each row and where they are, in no order.
+
+    The k largest lie in the k groups whose maxima are largest, so only those are searched.
+    """
+    batch, d_sae = values.shape
+    n_groups = d_sae // GROUPS
+    if d_sae % GROUPS or n_groups < 4 * k:
+        best = values.topk(k, dim=-1, sorted=False)
+        return best.values, best.indices
+    grouped = values.view(batch, GROUPS, n_groups)
+    groups = grouped.amax(1).topk(k, dim=-1, sorted=False).indices
+    members = grouped.gather(2, groups[:, None].expand(batch, GROUPS, k)).flatten(1)
+    best = members.topk(k, dim=-1, sorted=False)
+    group, member = best.indices % k, best.indices // k
+    return best.values, member * n_groups + groups.gather(1, group)
+
+
+def largest_of_batch(tiles: Tiles, count: int) -> Chosen:
+    """Return the `count` largest positive contributions of the batch (all positive ones if fewer)."""
+    floors = _falling_floors(tiles, count)
+    found = above(tiles, next(floors))
+    for floor in floors:
+        if len(found.contributions) >= count:
+            break
+        found = above(tiles, floor)
+    if len(found.contributions) <= count:
+        return found
+    best = found.contributions.topk(count, sorted=False).indices
+    return found.only(torch.zeros_like(found.contributions, dtype=torch.bool).index_fill_(0, best, True))
+
+
+def above(tiles: Tiles, floor: float) -> Chosen:
+    """Return the contributions above a number that is not negative, in ascending order of place."""
+    if not pays(tiles):
+        return _scan(tiles, floor)
+    likely = _scan(UpperBounds(**vars(tiles)), floor).kept
+    exact = contributions_of(tiles, likely)
+    return Chosen(likely, exact).only(exact > floor)
+
+
+def _scan(tiles: Tiles, floor: float) -> Chosen:
+    batch, d_sae = tiles.shape
+    places, values = [], []
+    for start, tile in tiles:
+        inside = _places_above(tile, floor)
+        values.append(torch.take(tile, inside))
+        places.append(inside + start * d_sae)
+    return Chosen(Kept.flat(torch.cat(places), batch, d_sae), torch.cat(values))
+
+
+def is_sparse(tiles: Tiles, floor: float = 0.0) -> bool:
+    """Return whether so few contributions exceed the floor that touching only those is quicker, by a few rows."""
+    sample = tiles.first_rows()
+    return int((sample > floor).sum()) * DENSE_ABOVE < sample.numel()
+
+
+def _places_above(values: Codes, floor: float) -> Int[Tensor, "n_found"]:
+    """Return the ascending flat places of values above the floor, looking into those groups whose maximum is."""
+    batch, d_sae = values.shape
+    if d_sae % GROUPS:
+        return (values > floor).flatten().nonzero().squeeze(1)
+    n_groups = d_sae // GROUPS
+    group = (values.view(batch, GROUPS, n_groups).amax(1) > floor).flatten().nonzero().squeeze(1)
+    first = (group // n_groups) * d_sae + group % n_groups
+    members = first + torch.arange(GROUPS, device=values.device)[:, None] * n_groups
+    return members[torch.take(values, members) > floor].sort().values
+
+
+def _falling_floors(tiles: Tiles, count: int) -> Iterator[float]:
+    """Yield numbers that more and more contributions exceed, the first somewhat more than `count`, by a few rows."""
+    sample = tiles.first_rows()
+    expected = count * len(sample) / tiles.shape[0]
+    ranked = sample.flatten().topk(min(sample.numel(), int(MARGINS[-1] * expected) + SAMPLE_ROWS), sorted=True).values
+    for margin in MARGINS:
+        floor = float(ranked[min(len(ranked) - 1, int(margin * expected) + SAMPLE_ROWS)])
+        if floor > 0.0:
+            yield floor
+    yield 0.0

@@ -1,0 +1,53 @@
+"""Which contributions may exceed a floor, told by products of matrices rounded to bfloat16, at half of float32's time.
+
+1. Rounding both factors changes a product of two vectors by at most `2**-8 |x| |w|` (Cauchy-Schwarz), and rounding the
+   product by at most `2**-9` of it.
+2. So the rounded product, raised by that much, is an upper bound of the true one wherever that is positive.
+3. What lies below the floor by its upper bound is out; the few left are computed in float32.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechlab.core.multiply import multiplier
+from mechlab.core.products import bfloat16_is_fast
+from mechlab.core.shapes import Codes
+from mechlab.dictionaries.sparse import Kept, dot_rows
+from mechlab.dictionaries.tiles import Tiles
+
+OF_FACTORS, OF_PRODUCT = 2**-8 + 2**-12, 2**-8
+WIDE, MANY = 256, 4096
+
+
+def pays(tiles: Tiles) -> bool:
+    """Return whether looking at upper bounds first is quicker here, where exact products are asked for."""
+    _, d_sae = tiles.shape
+    rows = tiles.centred
+    large = rows.shape[1] >= WIDE and d_sae >= MANY and tiles.one_set_of_features
+    here = multiplier().exact and rows.device.type == "cpu" and rows.dtype == torch.float32
+    return large and here and bfloat16_is_fast()
+
+
+@dataclass(frozen=True)
+class UpperBounds(Tiles):
+    """Upper bounds of all contributions that are positive, a few rows at a time."""
+
+    def __iter__(self) -> Iterator[tuple[int, Codes]]:
+        scale = torch.ones_like(self.b_enc) if self.scale is None else self.scale
+        encoder, gain = self.encoder.bfloat16().T, (1 + OF_PRODUCT) * scale
+        by_norm = OF_FACTORS * self.encoder.norm(dim=-1) * scale
+        # A product below zero that its bias lifts above zero is smaller than the bias.
+        bias = (self.b_enc + 2 * OF_PRODUCT * self.b_enc.relu()) * scale
+        for start, rows, tile in self.parts():
+            torch.addcmul(bias, rows.norm(dim=-1, keepdim=True), by_norm, out=tile)
+            yield start, tile.addcmul_((rows.bfloat16() @ encoder).float(), gain)
+
+
+def contributions_of(tiles: Tiles, kept: Kept) -> Float[Tensor, "n_kept"]:
+    """Return the contributions at some places, in float32."""
+    found = dot_rows(tiles.centred, tiles.encoder, kept).add_(tiles.b_enc[kept.columns])
+    return found if tiles.scale is None else found.mul_(tiles.scale[kept.columns])

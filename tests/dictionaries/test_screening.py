@@ -1,0 +1,104 @@
+"""Screening: upper bounds are upper bounds, and what is chosen by them is what float32 chooses."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mechlab.core.multiply import multiplication
+from mechlab.dictionaries import choosing, screening
+from mechlab.dictionaries.choosing import above, largest_of_batch
+from mechlab.dictionaries.screening import UpperBounds, contributions_of, pays
+from mechlab.dictionaries.sparse import Kept
+from mechlab.dictionaries.tiles import Tiles
+
+BATCH, D_IN, D_SAE = 24, 48, 160
+
+
+def uneven(seed: int, spread: float = 1.0, shift: float = 0.0) -> Tiles:
+    """Rows, features and scales of very different sizes, biases of both signs."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=draw)
+
+    rows = normal(BATCH, D_IN) * (spread * normal(BATCH, 1)).exp()
+    encoder = normal(D_SAE, D_IN) * (spread * normal(D_SAE, 1)).exp()
+    return Tiles(rows, encoder, 5 * normal(D_SAE) + shift, (spread * normal(D_SAE)).exp())
+
+
+def in_float64(tiles: Tiles) -> torch.Tensor:
+    assert tiles.scale is not None
+    rows, encoder = tiles.centred.double(), tiles.encoder.double()
+    return (rows @ encoder.T + tiles.b_enc.double()) * tiles.scale.double()
+
+
+@pytest.fixture
+def screened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Screen whatever the size and the processor."""
+    monkeypatch.setattr(choosing, "pays", lambda tiles: not isinstance(tiles, UpperBounds))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 9999), st.sampled_from([0.0, 1.0, 2.5]), st.sampled_from([-20.0, 0.0, 20.0]))
+def test_no_positive_contribution_exceeds_its_bound(seed: int, spread: float, shift: float) -> None:
+    tiles = uneven(seed, spread, shift)
+    true, bounds = in_float64(tiles), UpperBounds(**vars(tiles)).whole().double()
+    assert bool((bounds >= true)[true > 0].all())
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 9999), st.floats(-0.999, 0.999))
+def test_it_is_a_bound_where_rounding_is_worst(seed: int, part: float) -> None:
+    # Every number lies halfway between two of bfloat16 and all errors point the same way.
+    ties = torch.tensor([1 + 2.0**-8, 1 + 3 * 2.0**-8])
+    draw = torch.Generator().manual_seed(seed)
+    value = ties[torch.randint(2, (1,), generator=draw)]
+    tiles = Tiles(value.expand(4, D_IN).clone(), value.expand(8, D_IN).clone(), torch.full((8,), part), torch.ones(8))
+    assert bool((UpperBounds(**vars(tiles)).whole().double() >= in_float64(tiles)).all())
+
+
+def test_bounds_are_near_enough_to_leave_few() -> None:
+    tiles = uneven(0, spread=0.0)
+    slack = UpperBounds(**vars(tiles)).whole() - in_float64(tiles)
+    sizes = tiles.centred.norm(dim=1)[:, None] * tiles.encoder.norm(dim=1)
+    assert float((slack / (sizes + tiles.b_enc.abs())).max()) < 2**-6
+
+
+@pytest.mark.parametrize("floor", [0.0, 3.0, 40.0])
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_those_above_a_floor_are_those_of_float32(floor: float, spread: float, screened: None) -> None:
+    tiles = uneven(3, spread, shift=-3.0)
+    true = in_float64(tiles)
+    chosen = above(tiles, floor)
+    places = (true > floor).flatten().nonzero().squeeze(1)
+    assert torch.equal(chosen.kept.rows * D_SAE + chosen.kept.columns, places)
+    torch.testing.assert_close(chosen.contributions.double(), true.flatten()[places], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 50, 700])
+def test_the_largest_of_a_batch_are_those_of_float32(count: int, screened: None) -> None:
+    tiles = uneven(4, spread=0.5)
+    chosen = largest_of_batch(tiles, count)
+    places = in_float64(tiles).flatten().topk(count).indices.sort().values
+    assert torch.equal(chosen.kept.rows * D_SAE + chosen.kept.columns, places)
+
+
+def test_contributions_at_some_places_are_those_of_the_whole() -> None:
+    tiles = uneven(5)
+    kept = Kept.flat(torch.tensor([0, 7, 161, 161 * 7, BATCH * D_SAE - 1]), BATCH, D_SAE)
+    wanted = kept.gather(in_float64(tiles)).float()
+    torch.testing.assert_close(contributions_of(tiles, kept), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_it_is_left_alone_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "bfloat16_is_fast", lambda: True)
+    large = Tiles(torch.zeros(2, 256), torch.zeros(4096, 256), torch.zeros(4096), None)
+    assert pays(large)
+    with multiplication("bfloat16"):
+        assert not pays(large)
+    assert not pays(Tiles(torch.zeros(2, 255), torch.zeros(4096, 255), torch.zeros(4096), None))
+    assert not pays(Tiles(torch.zeros(2, 256), torch.zeros(4095, 256), torch.zeros(4095), None))
+    assert not pays(Tiles(*(part.double() for part in (large.centred, large.encoder, large.b_enc)), None))
+    monkeypatch.setattr(screening, "bfloat16_is_fast", lambda: False)
+    assert not pays(large)
