@@ -102,3 +102,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 def nothing_at(out: Path) -> bool:
     """Tell whether a run left nothing: no folder, no unfinished folder, no lock."""
     return not [path.name for path in out.parent.iterdir() if out.name in path.name]
+
+
+def assert_refused(done: Done, out: Path, *said: object, code: int = 2) -> None:
+    """Check that a command said all of this in one line, printed no result and left nothing."""
+    assert (done.code, done.out) == (code, "")
+    assert done.line.startswith("error: ")
+    assert not [part for part in said if str(part) not in done.line], done.line
+    assert nothing_at(out)

@@ -15,9 +15,7 @@ HEAVY = ("torch", "numpy", "transformers", "datasets", "plotly", "jinja2", "safe
 HELP_OVER_NOTHING = 60  # measured 35 on an idle core, which is 0.36 s; importing torch makes it 150
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

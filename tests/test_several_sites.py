@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from small_run import SMALL, call, contents, nothing_at, spawn, tiny_model
+from small_run import SMALL, assert_refused, call, contents, spawn
 
 from mechlab.core.progress import SILENT
 from mechlab.dictionaries.saelens_format import from_saelens
@@ -15,6 +15,8 @@ from mechlab.store.dictionary_folder import read_dictionary
 from mechlab.store.run import open_run
 from mechlab.verbs.steps.opening import held_out_rows, open_subject
 from mechlab.verbs.subject import SubjectConfig
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 PLACE = SMALL.index("--site")
 ELSEWHERE = (*SMALL[:PLACE], *SMALL[PLACE + 2 :])
@@ -28,22 +30,12 @@ ROUTES = {
 }
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
 @pytest.fixture(scope="module", params=ROUTES)
 def trained(request, model, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / request.param
     done = call("train", request.param, "--model", model, *ELSEWHERE, *ROUTES[request.param][0], "--out", out, "--json")
     assert done.code == 0, done.err
     return request.param, out, done
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_run_and_its_page_name_all_sites(trained):
@@ -121,9 +113,7 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(trained, model, tmp_path):
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_sites_that_do_not_fit_are_one_line(model, tmp_path, kind, place, said, dry):
     done = call("train", kind, "--model", model, *ELSEWHERE, *place, "--out", tmp_path / "out", *dry)
-    assert (done.code, done.out) == (2, "")
-    assert said in done.line
-    assert nothing_at(tmp_path / "out")
+    assert_refused(done, tmp_path / "out", said)
 
 
 def test_a_dry_run_counts_all_layers_and_writes_nothing(model, tmp_path):

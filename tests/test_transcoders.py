@@ -7,21 +7,18 @@ import time
 import pytest
 import torch
 from sae_lens import SAE
-from small_run import SMALL, call, contents, nothing_at, spawn, tiny_model, wait
+from small_run import SMALL, assert_refused, call, contents, spawn, wait
 
 from mechlab.dictionaries.saelens_format import from_saelens
 from mechlab.models.loaders import load
 from mechlab.store.dictionary_folder import read_dictionary
 from mechlab.store.run import open_run
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 PLACE = SMALL.index("--site")
 ELSEWHERE = (*SMALL[:PLACE], *SMALL[PLACE + 2 :])
 SMALL_PAIR = (*ELSEWHERE, "--site", "mlp.1")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +28,6 @@ def trained(model, tmp_path_factory):
     done = call("train", "skip_transcoder", "--model", model, *SMALL_PAIR, "--out", out, "--json")
     assert done.code == 0, done.err
     return out, done
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def refused(done, out, *said):
-    assert (done.code, done.out) == (2, "")
-    assert done.line.startswith("error: ")
-    assert not [part for part in said if part not in done.line], done.line
-    assert nothing_at(out)
 
 
 def test_the_run_says_both_sites_and_what_became_of_them(trained):
@@ -143,7 +128,7 @@ def test_steering_adds_what_a_feature_writes_at_the_target(trained):
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(model, tmp_path, form, options, said):
-    refused(
+    assert_refused(
         call("train", form, "--model", model, *ELSEWHERE, *options, "--out", tmp_path / "out"), tmp_path / "out", *said
     )
 

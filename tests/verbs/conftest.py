@@ -1,17 +1,12 @@
-"""A language model of 16 dimensions, and a run trained on it through the command line, once per session."""
+"""A run trained on the tiny model through the command line, once per session."""
 
 from pathlib import Path
 
 import pytest
-from small_run import SMALL, call, tiny_model
+from small_run import SMALL, call
 
 from mechlab.verbs.steps.opening import open_subject
 from mechlab.verbs.train_options import TrainOptions
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +36,8 @@ def subject(options):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Run every test in a folder of its own: default places are relative."""
-    monkeypatch.chdir(tmp_path)
+def every_test_elsewhere(elsewhere):
+    """Run every test in a folder of its own."""
 
 
 @pytest.fixture(scope="session")

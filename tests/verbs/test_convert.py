@@ -7,7 +7,7 @@ import torch
 from oracles import dunefsky_checkpoint
 from sae_lens import SAE
 from safetensors.torch import load_file
-from small_run import SMALL, call, nothing_at
+from small_run import SMALL, assert_refused, call
 
 from mechlab.dictionaries.saelens_format import from_saelens
 from mechlab.store.dictionary_folder import read_dictionary
@@ -26,12 +26,6 @@ def layers(model, tmp_path_factory):
         done = call("train", "skip_transcoder", *given, "--out", folder / str(layer))
         assert done.code == 0, done.err
     return [folder / "0", folder / "1"]
-
-
-def refused(done, out, *said):
-    assert (done.code, done.out) == (2, "")
-    assert not [part for part in said if str(part) not in done.line], done.line
-    assert nothing_at(out)
 
 
 def test_runs_become_a_set_for_circuit_tracer_and_come_back(layers, tmp_path):
@@ -72,17 +66,19 @@ def test_a_run_becomes_a_plain_folder(layers, tmp_path):
 def test_what_cannot_be_converted_is_one_line_and_leaves_nothing(layers, trained, tmp_path):
     out = tmp_path / "out"
     tracer = ("--to", "circuit-tracer", "--out", out)
-    refused(call("convert", layers[1], layers[0], *tracer), out, "transcoder 0 is not of block 0", "blocks.1.ln2")
-    refused(call("convert", layers[1], *tracer), out, "every layer, in order from block 0")
-    refused(call("convert", trained[0], *tracer), out, "transcoder 0 is not of block 0")
-    refused(call("convert", *layers, "--out", out), out, "holds one dictionary", "2", "--layer")
-    refused(call("convert", layers[0], "--layer", 3, "--out", out), out, "no such layer", "3")
-    refused(call("convert", layers[0]), out, "--out")
-    refused(call("convert", tmp_path / "nowhere", "--out", out), out, "nowhere")
+    assert_refused(
+        call("convert", layers[1], layers[0], *tracer), out, "transcoder 0 is not of block 0", "blocks.1.ln2"
+    )
+    assert_refused(call("convert", layers[1], *tracer), out, "every layer, in order from block 0")
+    assert_refused(call("convert", trained[0], *tracer), out, "transcoder 0 is not of block 0")
+    assert_refused(call("convert", *layers, "--out", out), out, "holds one dictionary", "2", "--layer")
+    assert_refused(call("convert", layers[0], "--layer", 3, "--out", out), out, "no such layer", "3")
+    assert_refused(call("convert", layers[0]), out, "--out")
+    assert_refused(call("convert", tmp_path / "nowhere", "--out", out), out, "nowhere")
     (tmp_path / "notes.pt").write_text("no archive")
-    refused(call("convert", tmp_path / "notes.pt", "--out", out), out, "not a torch archive", "notes.pt")
+    assert_refused(call("convert", tmp_path / "notes.pt", "--out", out), out, "not a torch archive", "notes.pt")
     torch.save({"W_enc": torch.ones(2)}, tmp_path / "weights.pt")
-    refused(call("convert", tmp_path / "weights.pt", "--out", out), out, "of another library", "weights.pt")
+    assert_refused(call("convert", tmp_path / "weights.pt", "--out", out), out, "of another library", "weights.pt")
     out.mkdir()
     done = call("convert", layers[0], "--out", out)
     assert (done.code, "output folder exists" in done.line) == (2, True)

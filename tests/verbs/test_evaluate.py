@@ -4,18 +4,11 @@ import json
 import shutil
 
 import pytest
-from small_run import call, contents, nothing_at, tiny_model
+from small_run import assert_refused, call, contents, nothing_at, tiny_model
 
 from mechlab.store.run import open_run
 from mechlab.verbs.evaluate import Config
 from mechlab.verbs.subject import SubjectConfig
-
-
-def refused(done, out, *said):
-    assert (done.code, done.out) == (2, "")
-    assert done.line.startswith("error: ")
-    assert not [part for part in said if str(part) not in done.line], done.line
-    assert nothing_at(out)
 
 
 @pytest.fixture
@@ -72,13 +65,13 @@ def test_other_text_can_be_judged_at_any_length(trained, tmp_path):
 
 def test_training_text_is_not_judged_on(trained, tmp_path):
     done = call("evaluate", trained[0], "--eval-tokens", 1025, "--out", tmp_path / "out")
-    refused(done, tmp_path / "out", "trained on", "1025", "1024 tokens were held out", "--corpus", "--seed")
+    assert_refused(done, tmp_path / "out", "trained on", "1025", "1024 tokens were held out", "--corpus", "--seed")
 
 
 def test_another_model_is_refused(trained, tmp_path):
     other = tiny_model(tmp_path / "other", seed=1)
     done = call("evaluate", trained[0], "--model", other, "--out", tmp_path / "out")
-    refused(done, tmp_path / "out", "not the one the run was made on", other)
+    assert_refused(done, tmp_path / "out", "not the one the run was made on", other)
 
 
 def test_a_model_that_has_only_moved_is_accepted(model, trained, tmp_path):
@@ -97,20 +90,22 @@ def test_a_dry_run_says_the_cost_and_writes_nothing(trained, tmp_path):
 
 def test_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
-    refused(call("evaluate", tmp_path / "empty"), tmp_path / "out", "not a run", "empty", "no run.json")
-    refused(call("evaluate", "abcdef12"), tmp_path / "out", "unknown run", "'abcdef12'", "no finished runs in runs")
+    assert_refused(call("evaluate", tmp_path / "empty"), tmp_path / "out", "not a run", "empty", "no run.json")
+    assert_refused(
+        call("evaluate", "abcdef12"), tmp_path / "out", "unknown run", "'abcdef12'", "no finished runs in runs"
+    )
 
 
 def test_a_run_without_a_dictionary_is_refused(judged, tmp_path):
     done = call("evaluate", judged[0], "--out", tmp_path / "out")
-    refused(done, tmp_path / "out", "no dictionary", judged[0], "run of `train`")
+    assert_refused(done, tmp_path / "out", "no dictionary", judged[0], "run of `train`")
 
 
 def test_a_truncated_dictionary_is_refused(copied, tmp_path):
     weights = copied / "dictionary" / "sae_weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     done = call("evaluate", copied, "--out", tmp_path / "out", "--quiet")
-    refused(done, tmp_path / "out", "damaged", copied, "dictionary/sae_weights.safetensors")
+    assert_refused(done, tmp_path / "out", "damaged", copied, "dictionary/sae_weights.safetensors")
 
 
 def test_a_flipped_bit_is_found_before_judging_and_by_verify(copied, tmp_path):
@@ -119,7 +114,7 @@ def test_a_flipped_bit_is_found_before_judging_and_by_verify(copied, tmp_path):
     content[-1] ^= 1
     weights.write_bytes(content)
     done = call("evaluate", copied, "--out", tmp_path / "out", "--quiet")
-    refused(done, tmp_path / "out", "dictionary/sae_weights.safetensors")
+    assert_refused(done, tmp_path / "out", "dictionary/sae_weights.safetensors")
     done = call("runs", "verify", copied, "--json")
     assert done.code == 1
     (found,) = done.data["runs"]

@@ -5,7 +5,7 @@ import resource
 import shutil
 
 import pytest
-from small_run import SMALL, call, contents, nothing_at, spawn, wait
+from small_run import SMALL, assert_refused, call, contents, nothing_at, spawn, wait
 
 from mechlab.store.run import open_run
 
@@ -111,13 +111,6 @@ def test_options_win_over_the_file_and_settings_win_over_all(model, tmp_path):
     assert config["dictionary"]["aux_loss_coefficient"] == 0
 
 
-def refused(done, out, *said, code=2):
-    assert (done.code, done.out) == (code, "")
-    assert done.line.startswith("error: ")
-    assert not [part for part in said if str(part) not in done.line], done.line
-    assert nothing_at(out)
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -139,13 +132,13 @@ def refused(done, out, *said, code=2):
     ids=lambda value: "_".join(value) if str(value[0]).startswith("-") else "",
 )
 def test_bad_input_is_one_line_and_leaves_nothing(model, tmp_path, options, said):
-    refused(train(model, tmp_path / "out", *options), tmp_path / "out", *said)
+    assert_refused(train(model, tmp_path / "out", *options), tmp_path / "out", *said)
 
 
 def test_a_model_without_a_corpus_of_its_own_needs_one(model, tmp_path):
     given = [word for word in SMALL if word not in ("--corpus", "tales")]
     done = call("train", "topk", "--model", model, *given, "--out", tmp_path / "out")
-    refused(done, tmp_path / "out", "no corpus of its own", model, "--corpus sampled")
+    assert_refused(done, tmp_path / "out", "no corpus of its own", model, "--corpus sampled")
 
 
 @pytest.mark.parametrize(
@@ -160,15 +153,15 @@ def test_a_model_without_a_corpus_of_its_own_needs_one(model, tmp_path):
 def test_a_corpus_that_will_not_do_is_refused(model, tmp_path, name, content, said):
     (tmp_path / name).write_text(content)
     done = train(model, tmp_path / "out", "--corpus", tmp_path / name, "--quiet")
-    refused(done, tmp_path / "out", name, *said)
+    assert_refused(done, tmp_path / "out", name, *said)
 
 
 def test_a_model_that_cannot_be_had_is_refused(tmp_path):
     out = tmp_path / "out"
-    refused(train("some-owner/some-model", out), out, "no network", "some-owner/some-model", "Built in: tales")
-    refused(train(tmp_path / "nowhere", out), out, "does not exist", "nowhere")
+    assert_refused(train("some-owner/some-model", out), out, "no network", "some-owner/some-model", "Built in: tales")
+    assert_refused(train(tmp_path / "nowhere", out), out, "does not exist", "nowhere")
     (tmp_path / "weights.bin").write_bytes(b"\x80\x04")
-    refused(train(tmp_path / "weights.bin", out), out, "pickle", "weights.bin", "safetensors")
+    assert_refused(train(tmp_path / "weights.bin", out), out, "pickle", "weights.bin", "safetensors")
 
 
 def test_a_damaged_model_folder_is_refused(model, tmp_path):
@@ -177,9 +170,9 @@ def test_a_damaged_model_folder_is_refused(model, tmp_path):
     weights = broken / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    refused(train(broken, out), out, "not a whole safetensors", weights, "truncated")
+    assert_refused(train(broken, out), out, "not a whole safetensors", weights, "truncated")
     weights.rename(broken / "pytorch_model.bin")
-    refused(train(broken, out), out, "pickled", "pytorch_model.bin")
+    assert_refused(train(broken, out), out, "pickled", "pytorch_model.bin")
 
 
 def test_an_output_folder_with_something_else_is_left_alone(trained, model, tmp_path):
@@ -203,7 +196,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(model, tmp_path):
     out = tmp_path / "out"
     given = ("--model", model, *SMALL, "--out", out, "--quiet")
     done = wait(spawn("train", "topk", *given, preexec_fn=small_files_only))
-    refused(done, out, "disk is full", "out", "Free some space")
+    assert_refused(done, out, "disk is full", "out", "Free some space")
 
 
 def test_a_process_makes_the_same_bytes_as_a_call(trained, model, tmp_path):
