@@ -1,0 +1,73 @@
+"""Peak memory of a training step beyond parameters and optimiser state; each side in a process of its own.
+
+1. Build one side's trainer, take a step so that the optimiser's state exists, and give freed memory back.
+2. Note what is resident, and reset the kernel's high-water mark.
+3. Take three steps; the mark's rise is what a step takes beside what was there.
+"""
+
+import ctypes
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from cases import CASES, Case, Ours, Theirs, batch
+
+N_STEPS = 3
+RESET_PEAK = "5"
+
+
+def rows(picked: str) -> Iterator[dict]:
+    """Yield a row for each case whose name holds the word: MB of both, and their ratio."""
+    for number, case in enumerate(CASES):
+        if picked in case.name:
+            yield compared(number, case)
+
+
+def compared(number: int, case: Case) -> dict:
+    """Return one row."""
+    ours, theirs = (measured_elsewhere(number, side) for side in ("mechlab", "saelens"))
+    return {
+        "case": case.name,
+        "saelens_mb": theirs["extra_mb"],
+        "mechlab_mb": ours["extra_mb"],
+        "ratio": ours["extra_mb"] / theirs["extra_mb"],
+        "wanted": case.wanted,
+        "resident_before_mb": {"saelens": theirs["before_mb"], "mechlab": ours["before_mb"]},
+    }
+
+
+def measured_elsewhere(number: int, side: str) -> dict[str, float]:
+    """Return what a fresh process finds."""
+    command = [sys.executable, "-W", "ignore", str(Path(__file__)), str(number), side]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+
+
+def measured_here(case: Case, side: str) -> dict[str, float]:
+    """Return MB resident before the steps, and how far they rise above it."""
+    torch.set_num_threads(1)
+    given = batch()
+    trainer = Ours(case, given)
+    if side == "saelens":
+        trainer = Theirs(case, trainer.parameters())
+    trainer.step(given)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+    before = megabytes("VmRSS")
+    for _ in range(N_STEPS):
+        trainer.step(given)
+    return {"before_mb": before, "extra_mb": megabytes("VmHWM") - before}
+
+
+def megabytes(field: str) -> float:
+    """Return one of the kernel's numbers about this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured_here(CASES[int(sys.argv[1])], sys.argv[2])))
