@@ -15,7 +15,7 @@ from mechlab.core.errors import MechlabError, UsageError
 from mechlab.core.processes import this_place
 from mechlab.core.registry import Registry
 from mechlab.verbs import VERBS
-from mechlab.verbs.options import command, merge, visible_fields
+from mechlab.verbs.options import command, merge, nested_keys, visible_fields
 from mechlab.verbs.outcome import Outcome, Verb
 
 OptionMistake: Any = typer.BadParameter.__base__  # typer's own mistakes have no public name but this one's
@@ -67,18 +67,18 @@ def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.T
         _refuse_unknown_kind(arguments, Registry(kinds.noun, dict.fromkeys([*kinds, *verb.short_forms], "")), asked)
     else:
         asked = None
-    shared = visible_fields(verb.config)
+    shared, below = visible_fields(verb.config), nested_keys(verb.nested)
     for kind in kinds:
         own = verb.fields_of(kinds[kind]) if kind == asked else {}
         help_text = inspect.getdoc(kinds[kind]) if kind == asked else f"{kinds.noun.capitalize()} {kind}."
         handle = partial(_execute_kind, verb, {"kind": kind}, dict.fromkeys(own, verb.kind_key))
-        app.command(kind)(command({**shared, **own}, handle, help_text or ""))
+        app.command(kind, epilog=below)(command({**shared, **own}, handle, help_text or ""))
     for name, form in verb.short_forms.items():
         kind = form.kind_in(arguments) if name == asked else form.default
         own = verb.fields_of(kinds[kind]) if name == asked else {}
         known = FieldInfo(default=form.default, annotation=str, description=f"Its kind: {', '.join(kinds)}.")
         handle = partial(_execute_kind, verb, {**form.values, "kind": kind}, dict.fromkeys(own, verb.kind_key))
-        app.command(name)(command({form.option: known, **shared, **own}, handle, form.help))
+        app.command(name, epilog=below)(command({form.option: known, **shared, **own}, handle, form.help))
     return app
 
 

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from small_run import call, spawn, wait
 
+from mechlab.__main__ import build_app
 from mechlab.core.errors import MechlabError, UsageError
 from mechlab.verbs import VERBS, models
 from mechlab.verbs.outcome import Outcome
@@ -26,6 +28,32 @@ def answer(monkeypatch):
         monkeypatch.setitem(vars(models.VERB), "run", run)
 
     return answer
+
+
+def commands():
+    """Yield the words of every command: verbs, and where one takes a kind or a short form of one, each of these."""
+    for name in VERBS:
+        verb = VERBS[name]
+        yield from [(name, kind) for kind in [*verb.kinds, *verb.short_forms]] if verb.kinds else [(name,)]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_option_has_a_line_of_help(words):
+    command = typer.main.get_command(build_app(words))
+    for word in words:
+        command = command.commands[word]
+    silent = [option.name for option in command.params if not (option.help or "").strip()]
+    assert len(command.params) > 4 and silent == []
+    for config in VERBS[words[0]].nested.values():
+        assert [key for key, field in config.model_fields.items() if not field.description] == []
+
+
+def test_help_says_what_a_kinds_options_and_the_loops_keys_are_for(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = " ".join(call("train", "topk", "--help").out.split())
+    for said in ("Codes kept per vector", "revives dead features", "-s training.KEY=VALUE", "grad_clip: Largest norm"):
+        assert said in shown
+    assert "Codes kept per vector at each layer" in call("train", "topk_crosslayer_transcoder", "--help").out
 
 
 def cpu_seconds(*arguments):

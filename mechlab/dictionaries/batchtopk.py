@@ -21,10 +21,12 @@ from mechlab.dictionaries.tiles import Tiles
 
 
 class BatchTopKConfig(KeptConfig):
-    """`k`: codes kept per vector on average; `topk_threshold_lr`: weight of a batch in the threshold's average."""
+    """How many codes are kept, and how quickly the threshold that imitates it follows."""
 
-    k: PositiveFloat = 32.0
-    topk_threshold_lr: float = Field(default=0.01, gt=0.0, le=1.0)
+    k: PositiveFloat = Field(default=32.0, description="Codes kept per vector, on average over the batch.")
+    topk_threshold_lr: float = Field(
+        default=0.01, gt=0.0, le=1.0, description="Weight of a batch in the moving average of the threshold."
+    )
 
     @field_validator("k")
     @classmethod

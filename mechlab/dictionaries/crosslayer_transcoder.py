@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import NonNegativeFloat, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from mechlab.core.shapes import Codes, Inputs, Targets
 from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
@@ -18,7 +18,7 @@ from mechlab.dictionaries.crosslayer import Crosslayer, CrosslayerConfig
 from mechlab.dictionaries.crosslayer_kept import KeptCrosslayer
 from mechlab.dictionaries.dictionary import Losses, StepContext, mean_squared_error
 from mechlab.dictionaries.jump import jumped_and_on
-from mechlab.dictionaries.jumprelu import JumpReluConfig, JumpReluDictionary
+from mechlab.dictionaries.jumprelu import ABOUT_PENALTY, JumpReluConfig, JumpReluDictionary
 from mechlab.dictionaries.own_folder import OwnFolder
 from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
@@ -32,12 +32,14 @@ class CrosslayerTranscoderConfig(JumpReluConfig, CrosslayerConfig):
     Unlike `step`, which moves thresholds alone, `tanh` shrinks codes too, so its usual weight is smaller.
     """
 
-    jumprelu_sparsity_loss_mode: Literal["step", "tanh", "quadratic"] = "tanh"
-    l0_coefficient: NonNegativeFloat = 0.1
+    jumprelu_sparsity_loss_mode: Literal["step", "tanh", "quadratic"] = Field(default="tanh", description=ABOUT_PENALTY)
+    l0_coefficient: NonNegativeFloat = Field(default=0.1, description="Weight of the penalty.")
 
 
 class TopKCrosslayerConfig(TopKConfig, CrosslayerConfig):
-    """`k`: codes kept per vector at each layer."""
+    """How many codes are kept."""
+
+    k: PositiveInt = Field(default=32, description="Codes kept per vector at each layer.")
 
     @field_validator("k")
     @classmethod
@@ -46,7 +48,9 @@ class TopKCrosslayerConfig(TopKConfig, CrosslayerConfig):
 
 
 class BatchTopKCrosslayerConfig(BatchTopKConfig, CrosslayerConfig):
-    """`k`: codes kept per vector and layer on average; a batch shares them out among its vectors and layers."""
+    """How many codes are kept; a batch shares them out among its vectors and layers."""
+
+    k: PositiveFloat = Field(default=32.0, description="Codes kept per vector and layer, on average over the batch.")
 
     @field_validator("k")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import PositiveFloat, PositiveInt, field_validator, model_serializer
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_serializer
 from torch import Tensor
 
 from mechlab.core.config import Config, SetElsewhere
@@ -22,20 +22,18 @@ from mechlab.dictionaries.tiles import Tiles
 
 
 class DictionaryConfig(Config):
-    """Sizes every kind has.
-
-    `d_out` is the width of the target; None means the target is the input (an autoencoder). `apply_b_dec_to_input`
-    subtracts `b_dec` before encoding; None means: where the target is the input. `decoder_init_norm` is the initial
-    norm of each feature's direction; None leaves the Kaiming draw as it is. With `skip` an affine map of the input is
-    part of the reconstruction, so that codes need not say what is linear.
-    """
+    """Sizes every kind has; where `d_out`, the target's width, is None, the target is the input (an autoencoder)."""
 
     d_in: Annotated[PositiveInt, SetElsewhere()]
     d_sae: Annotated[PositiveInt, SetElsewhere()]
     d_out: Annotated[PositiveInt | None, SetElsewhere()] = None
-    apply_b_dec_to_input: bool | None = None
-    decoder_init_norm: PositiveFloat | None = 0.1
-    skip: bool = False
+    apply_b_dec_to_input: bool | None = Field(
+        default=None, description="Subtract b_dec before encoding. Left out: where the target is the input."
+    )
+    decoder_init_norm: PositiveFloat | None = Field(
+        default=0.1, description="Initial norm of each feature's direction; null leaves the Kaiming draw."
+    )
+    skip: bool = Field(default=False, description="Add an affine map of the input, for what is linear.")
 
     @field_validator("apply_b_dec_to_input")
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
@@ -25,10 +25,12 @@ from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
 
 
 class GatedConfig(DictionaryConfig):
-    """The penalty's weight, and over how many steps it grows linearly from zero."""
+    """The L1 penalty on the gate."""
 
-    l1_coefficient: NonNegativeFloat = 1.0
-    l1_warm_up_steps: NonNegativeInt = 0
+    l1_coefficient: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the L1 penalty on the gate's activations."
+    )
+    l1_warm_up_steps: NonNegativeInt = Field(default=0, description="Steps over which the penalty grows from zero.")
 
     @property
     def n_parameters(self) -> int:

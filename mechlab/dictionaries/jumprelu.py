@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, field_validator
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
@@ -18,24 +18,27 @@ from mechlab.dictionaries.schedules import warmed_up
 from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
 from mechlab.dictionaries.tiles import Tiles
 
+ABOUT_PENALTY = "On what: step, the number of codes; tanh, a smooth form of it; quadratic, its distance from target_l0."
+
 
 class JumpReluConfig(DictionaryConfig):
-    """The threshold's start, the width of its straight-through window, and the penalty.
+    """The thresholds, the straight-through window by which they learn, and the penalty."""
 
-    `step` penalises the number of codes, `tanh` a smooth form of it weighted by decoder norms, `quadratic` its
-    distance from `target_l0`. `pre_act_loss_coefficient` pulls dead features up to their threshold; None switches it
-    off. `jumprelu_ste_to_input` lets the window's gradient reach the encoder too.
-    """
-
-    jumprelu_init_threshold: NonNegativeFloat = 0.01
-    jumprelu_bandwidth: PositiveFloat = 0.05
-    jumprelu_sparsity_loss_mode: Literal["step", "tanh", "quadratic"] = "step"
-    jumprelu_tanh_scale: PositiveFloat = 4.0
-    jumprelu_ste_to_input: bool = False
-    l0_coefficient: NonNegativeFloat = 1.0
-    l0_warm_up_steps: NonNegativeInt = 0
-    pre_act_loss_coefficient: NonNegativeFloat | None = None
-    target_l0: PositiveFloat | None = None
+    jumprelu_init_threshold: NonNegativeFloat = Field(
+        default=0.01, description="Threshold of every feature at the start."
+    )
+    jumprelu_bandwidth: PositiveFloat = Field(default=0.05, description="Width of the straight-through window.")
+    jumprelu_sparsity_loss_mode: Literal["step", "tanh", "quadratic"] = Field(default="step", description=ABOUT_PENALTY)
+    jumprelu_tanh_scale: PositiveFloat = Field(default=4.0, description="Steepness of the tanh penalty.")
+    jumprelu_ste_to_input: bool = Field(default=False, description="Let the window's gradient reach the encoder too.")
+    l0_coefficient: NonNegativeFloat = Field(default=1.0, description="Weight of the penalty.")
+    l0_warm_up_steps: NonNegativeInt = Field(default=0, description="Steps over which the penalty grows from zero.")
+    pre_act_loss_coefficient: NonNegativeFloat | None = Field(
+        default=None, description="Weight of the pull of dead features up to their threshold. Left out: none."
+    )
+    target_l0: PositiveFloat | None = Field(
+        default=None, description="Codes per vector that the quadratic penalty aims at."
+    )
 
     @field_validator("target_l0")
     @classmethod

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
@@ -24,10 +24,14 @@ from mechlab.dictionaries.tiles import Tiles
 
 
 class KeptConfig(DictionaryConfig):
-    """The weight of the auxiliary loss, and whether a code is measured in units of a unit direction."""
+    """What kinds that keep a number of codes have in common."""
 
-    aux_loss_coefficient: NonNegativeFloat = 1.0
-    rescale_acts_by_decoder_norm: bool = True
+    aux_loss_coefficient: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the loss that revives dead features."
+    )
+    rescale_acts_by_decoder_norm: bool = Field(
+        default=True, description="Choose codes by code times decoder norm, in units of a unit direction."
+    )
 
 
 KeptConfigT = TypeVar("KeptConfigT", bound=KeptConfig)

@@ -24,16 +24,15 @@ USUAL_DIVISORS = (16, 8, 4, 2, 1)
 
 
 class MatryoshkaConfig(BatchTopKConfig):
-    """`widths`: features of each prefix, ascending to `d_sae`; None takes a sixteenth of them, an eighth, ..., all.
-
-    With `aux_loss_per_level` the dead features of a level learn what its prefix leaves over, not what the whole does.
-    """
+    """The nested prefixes."""
 
     widths: tuple[PositiveInt, ...] | None = Field(
-        None, description="Features of each prefix, the last of all. Left out: 1/16, 1/8, 1/4, 1/2 and all of them."
+        default=None,
+        description="Features of each prefix, the last of all. Left out: 1/16, 1/8, 1/4, 1/2 and all of them.",
     )
     aux_loss_per_level: bool = Field(
-        False, description="Revive dead features by what their own prefix leaves over, not by what the whole does."
+        default=False,
+        description="Revive dead features by what their own prefix leaves over, not by what the whole does.",
     )
 
     @field_validator("widths")

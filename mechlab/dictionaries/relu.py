@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
 from mechlab.core.shapes import Codes, Inputs, Targets
@@ -16,15 +16,17 @@ from mechlab.dictionaries.sparse import Read, decode_kept, encode_kept
 
 
 class ReluConfig(DictionaryConfig):
-    """The penalty's weight, over how many steps it grows linearly from zero, and whether norms enter it.
+    """The L1 penalty.
 
     Without `l1_weighted_by_decoder_norm` the penalty is on the codes themselves; then train with a `unit` decoder, or
     codes shrink while directions grow and the penalty means nothing.
     """
 
-    l1_coefficient: NonNegativeFloat = 1.0
-    l1_warm_up_steps: NonNegativeInt = 0
-    l1_weighted_by_decoder_norm: bool = True
+    l1_coefficient: NonNegativeFloat = Field(default=1.0, description="Weight of the L1 penalty on codes.")
+    l1_warm_up_steps: NonNegativeInt = Field(default=0, description="Steps over which the penalty grows from zero.")
+    l1_weighted_by_decoder_norm: bool = Field(
+        default=True, description="Weight each code by its decoder norm; else train with training.decoder=unit."
+    )
 
 
 class ReluDictionary(Dictionary[ReluConfig]):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
 from mechlab.core.shapes import Codes
@@ -13,9 +13,9 @@ from mechlab.dictionaries.tiles import Tiles
 
 
 class TopKConfig(KeptConfig):
-    """`k`: codes kept per vector."""
+    """How many codes are kept."""
 
-    k: PositiveInt = 32
+    k: PositiveInt = Field(default=32, description="Codes kept per vector.")
 
     @field_validator("k")
     @classmethod

@@ -10,28 +10,43 @@ from mechlab.core.config import Config
 class TrainConfig(Config):
     """The training loop's settings; lengths in tokens or steps, fractions of the whole run.
 
-    A feature is dead once it has not fired for `dead_after_tokens`. With `expected_norm` inputs are scaled to a mean
-    norm of `sqrt(d_in)`. A `unit` decoder keeps every feature's direction at norm one. Training stops as diverged
-    when the loss is not finite or exceeds `explosion_factor` times its running level. With `bfloat16` the matrices of
-    large products are rounded, sums and parameters stay in float32: quicker where the processor has instructions for
-    it, and another result.
+    With `bfloat16` the matrices of large products are rounded, sums and parameters stay in float32: quicker where the
+    processor has instructions for it, and another result.
     """
 
-    n_tokens: PositiveInt = 2_000_000
-    batch_size: PositiveInt = 4096
-    lr: PositiveFloat = 3e-4
-    lr_warmup_fraction: float = Field(default=0.05, ge=0.0, le=1.0)
-    lr_decay_fraction: float = Field(default=0.2, ge=0.0, le=1.0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    grad_clip: PositiveFloat | None = 1.0
-    dead_after_tokens: PositiveInt = 500_000
-    normalization: Literal["expected_norm", "none"] = "expected_norm"
-    b_dec_init: Literal["mean", "geometric_median", "zeros"] = "mean"
-    decoder: Literal["free", "unit"] = "free"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    explosion_factor: float = Field(default=100.0, gt=1.0)
-    log_every_steps: PositiveInt = 50
-    checkpoint_every_steps: PositiveInt | None = None
+    n_tokens: PositiveInt = Field(default=2_000_000, description="Tokens to train on.")
+    batch_size: PositiveInt = Field(default=4096, description="Tokens per step.")
+    lr: PositiveFloat = Field(default=3e-4, description="Peak learning rate.")
+    lr_warmup_fraction: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="Share of the run in which the rate rises."
+    )
+    lr_decay_fraction: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="Share of the run, at its end, in which the rate falls to zero."
+    )
+    betas: tuple[float, float] = Field(default=(0.9, 0.999), description="Adam's two averages' weights of the past.")
+    grad_clip: PositiveFloat | None = Field(default=1.0, description="Largest norm of the gradient; null: any.")
+    dead_after_tokens: PositiveInt = Field(
+        default=500_000, description="Tokens without firing after which a feature is dead."
+    )
+    normalization: Literal["expected_norm", "none"] = Field(
+        default="expected_norm", description="expected_norm scales inputs to a mean norm of sqrt(d_in); or none."
+    )
+    b_dec_init: Literal["mean", "geometric_median", "zeros"] = Field(
+        default="mean", description="Where b_dec starts: mean or geometric_median of the first batch, or zeros."
+    )
+    decoder: Literal["free", "unit"] = Field(
+        default="free", description="unit keeps every feature's direction at norm one; or free."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="float32, or bfloat16: large products are rounded."
+    )
+    explosion_factor: float = Field(
+        default=100.0, gt=1.0, description="Stop as diverged when the loss is so many times its running level."
+    )
+    log_every_steps: PositiveInt = Field(default=50, description="Steps between lines of the log.")
+    checkpoint_every_steps: PositiveInt | None = Field(
+        default=None, description="Steps between checkpoints; null: none."
+    )
 
     @field_validator("betas")
     @classmethod

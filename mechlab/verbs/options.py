@@ -28,6 +28,15 @@ def visible_fields(config: type[Config]) -> dict[str, FieldInfo]:
     }
 
 
+def nested_keys(nested: Mapping[str, type[Config]]) -> str:
+    """Return the lines below a command's options: the keys of its nested configs, and what each is for."""
+    lines: list[str] = []
+    for name, config in nested.items():
+        lines.append(f"Keys of -s {name}.KEY=VALUE:")
+        lines += [f"{key}: {field.description}" for key, field in config.model_fields.items()]
+    return "\n\n".join(lines)
+
+
 def command(fields: Mapping[str, FieldInfo], handle: Callable[..., None], help_text: str) -> Callable[..., None]:
     """Return a function typer can register, with one option per field.
 

@@ -2,6 +2,7 @@
 
 from mechlab.core.progress import Progress
 from mechlab.dictionaries import KINDS
+from mechlab.training.config import TrainConfig
 from mechlab.verbs.outcome import Outcome, Verb
 from mechlab.verbs.sweep_options import SweepOptions as Config
 
@@ -24,5 +25,6 @@ VERB = Verb(
     run,
     kinds=KINDS,
     kind_key="dictionary",
+    nested={"training": TrainConfig},
     kind_lists=True,
 )

@@ -2,6 +2,7 @@
 
 from mechlab.core.progress import Progress
 from mechlab.dictionaries import KINDS
+from mechlab.training.config import TrainConfig
 from mechlab.verbs.outcome import Outcome, ShortForm, Verb
 from mechlab.verbs.train_options import TrainOptions as Config
 
@@ -31,6 +32,7 @@ VERB = Verb(
     run,
     kinds=KINDS,
     kind_key="dictionary",
+    nested={"training": TrainConfig},
     in_several=True,
     short_forms={
         "transcoder": ShortForm(

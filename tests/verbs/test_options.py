@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 
 from mechlab.core.config import Config
 from mechlab.core.errors import ConfigError
-from mechlab.verbs.options import command, merge, visible_fields
+from mechlab.verbs.options import command, merge, nested_keys, visible_fields
 from mechlab.verbs.outcome import Hidden, Positional
 
 
@@ -78,6 +78,14 @@ def test_help_shows_a_lists_form_and_default(capsys):
     parse_help()
     shown = " ".join(capsys.readouterr().out.split())
     assert "A,B,..." in shown and "[default: 0.5,1.0]" in shown
+
+
+def test_help_lists_the_keys_of_nested_configs():
+    class Loop(Config):
+        n_steps: int = Field(default=1, description="How many.")
+
+    assert nested_keys({"loop": Loop}) == "Keys of -s loop.KEY=VALUE:\n\nn_steps: How many."
+    assert nested_keys({}) == ""
 
 
 def test_every_command_has_the_switches():
