@@ -28,6 +28,7 @@ CONFIG = TrainConfig(n_tokens=4 * BATCH, batch_size=BATCH, lr=3e-3, dead_after_t
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"options": {"pre_act_loss_coefficient": 0.1, "aux_loss_per_level": True}},
     "few codes on, unit decoder": {"lowered": 2.0, "train": {"decoder": "unit"}},
+    "rounded products": {"train": {"precision": "bfloat16"}, "coarser": 10},
     "transcoder with a skip": {"options": {"d_out": D_IN, "skip": True}},
 }
 
@@ -118,7 +119,7 @@ def test_training_there_ends_as_on_the_cpu_and_resumes_there_to_the_same_bytes(
         sum(float((one(name) - exact[name]).detach().square().sum()) for name in exact) ** 0.5
         for one in (lambda name: device.back(ended[name]), lambda name: dict(fresh.named_parameters())[name])
     )
-    assert apart < device.exact * change
+    assert apart < device.exact * variant.get("coarser", 1) * change
     tensors = to_saelens(there)[1]
     assert {tensor.device.type for tensor in tensors.values()} == {"cpu"}
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE))
 
 from cases import Case, both, cases  # noqa: E402
 
-from mechlab.core.products import route  # noqa: E402
+from mechlab.core.products import routes  # noqa: E402
 
 UPDATES, ROUNDS = 12, 4
 
@@ -24,7 +24,7 @@ def main() -> None:
     chosen = [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
     rows = [measured(case) for case in chosen]
     if len(sys.argv) < 2:
-        result = {"products": route(), "torch": torch.__version__, "threads": 1, "rows": rows}
+        result = {"products": routes(), "torch": torch.__version__, "threads": 1, "rows": rows}
         (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
@@ -33,7 +33,7 @@ def measured(case: Case) -> dict:
     run, trainer, rows = both(case)
     before = run.dictionary.W_dec.detach().clone()
     times: list[tuple[float, float]] = []
-    for step in range(UPDATES):
+    for step in range(UPDATES if case.precision == "float32" else ROUNDS):
         if case.regime == "dead":
             run.tokens_since_fired[: case.d_sae // 10] = run.config.dead_after_tokens + 1
             trainer.n_forward_passes_since_fired[: case.d_sae // 10] = trainer.cfg.dead_feature_window + 1

@@ -54,7 +54,9 @@ class RoundedMultiplier(Multiplier):
         self, left: Float[Tensor, "n inner"], right: Float[Tensor, "inner m"], out: Float[Tensor, "n m"] | None = None
     ) -> Float[Tensor, "n m"]:
         """Return the product of both as rounded, written into `out` if that is given."""
-        found = torch.mm(self._rounded(left), self._rounded(right))
+        # A GPU can hand out the sum as it is; a CPU rounds it.
+        own = {"out_dtype": torch.float32} if left.is_cuda else {}
+        found = torch.mm(self._rounded(left), self._rounded(right), **own)
         return found.float() if out is None else out.copy_(found)
 
     def add_product(
@@ -82,7 +84,8 @@ class RoundedMultiplier(Multiplier):
 
 
 _MULTIPLIERS: dict[str, type[Multiplier]] = {"float32": Multiplier, "bfloat16": RoundedMultiplier}
-_MULTIPLIER: ContextVar[Multiplier] = ContextVar("what multiplies", default=Multiplier())  # noqa: B039 - it has no state
+FLOAT32 = Multiplier()
+_MULTIPLIER: ContextVar[Multiplier] = ContextVar("what multiplies", default=FLOAT32)
 
 
 def multiplier() -> Multiplier:

@@ -65,6 +65,9 @@ def hardware() -> dict[str, str | int]:
     if (n_processes := this_place().n) > 1:
         found["n_processes"] = n_processes
     torch = sys.modules.get("torch")
+    products = sys.modules.get("mechlab.core.products")
+    if products is not None:
+        found["products"] = products.routes()
     if torch is not None and torch.cuda.is_available():
         found["accelerator"] = torch.cuda.get_device_name(0)
         found["n_accelerators"] = torch.cuda.device_count()

@@ -1,7 +1,7 @@
 """What to train, on what, how long, and where to put it: the options of a training run."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -17,6 +17,10 @@ class LoopOptions(Config):
     batch_size: PositiveInt = Field(4096, description="Tokens per training step.")
     lr: PositiveFloat | None = Field(
         None, description="Peak learning rate. Left out: 1e-3 at 2,048 features, falling with their root."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="What training multiplies in. bfloat16 rounds, and is quicker where the processor knows it.",
     )
     pool: PositiveInt = Field(65_536, description="Activations the shuffling pool holds.")
     checkpoint_every: PositiveInt = Field(200, description="Steps between checkpoints.")

@@ -63,7 +63,7 @@ def test_nothing_names_the_machine_or_a_place_on_it(monkeypatch, tmp_path):
     provenance = provenance_now()
     assert "marys-laptop" not in provenance.model_dump_json()
     assert set(provenance.hardware) <= {
-        *("system", "machine", "processor", "n_cores", "memory_bytes", "accelerator", "n_accelerators"),
+        *("system", "machine", "processor", "n_cores", "memory_bytes", "accelerator", "n_accelerators", "products"),
     }
     for text in (*provenance.versions.values(), *map(str, provenance.hardware.values())):
         assert not text.startswith("/")

@@ -55,7 +55,8 @@ def dictionary_config(config: "Config", widths_in: Sequence[int], widths_out: Se
 
 def training_config(config: "Config") -> TrainConfig:
     """Return the training loop's config."""
-    given: dict[str, Any] = {"n_tokens": config.tokens, "batch_size": min(config.batch_size, config.tokens)}
+    batch_size = min(config.batch_size, config.tokens)
+    given: dict[str, Any] = {"n_tokens": config.tokens, "batch_size": batch_size, "precision": config.precision}
     lr = usual_lr(config.features) if config.lr is None else config.lr
     window = min(LONGEST_DEAD_WINDOW, max(1, config.tokens // 10))  # a short run must see who is dead in time to revive
     usual = {"checkpoint_every_steps": config.checkpoint_every, "lr": lr, "dead_after_tokens": window}
