@@ -11,6 +11,7 @@ from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.core.runtime import resolve_device
 from mechlab.models import MODELS
 from mechlab.models.checkpoint_folder import PICKLES, check_folder
+from mechlab.models.gelu import gelu_in_one_pass
 from mechlab.models.hub import hub_folder
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
@@ -85,7 +86,7 @@ def _from_folder(folder: Path, name: str, device: torch.device, dtype: torch.dty
         hf_logging.set_verbosity(verbosity)
         if progress_bars:
             hf_logging.enable_progress_bar()
-    return HuggingFaceModel(module.to(device), tokenizer, name)
+    return HuggingFaceModel(gelu_in_one_pass(module).to(device), tokenizer, name)
 
 
 def _module(folder: Path, dtype: torch.dtype) -> Any:
