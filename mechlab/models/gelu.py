@@ -1,4 +1,4 @@
-"""The tanh form of GELU in one pass over memory; transformers takes eight, a third of a GPT-2's forward pass on a CPU."""
+"""The tanh form of GELU in one pass over memory; transformers takes eight, a third of a GPT-2 pass on a CPU."""
 
 from typing import Any
 

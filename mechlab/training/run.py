@@ -36,7 +36,7 @@ class TrainingRun:
     def __init__(self, dictionary: Dictionary, source: DataSource, config: TrainConfig, crew: Crew = ONE) -> None:
         self.dictionary, self.source, self.config, self.crew = dictionary, source, config, crew
         dictionary.peers = crew.peers
-        keep_freed_memory()
+        keep_freed_memory(of_any_size=dictionary.in_tiles)
         device = dictionary.b_dec.device
         self.optimizer = torch.optim.Adam(
             dictionary.parameters(), lr=config.lr, betas=config.betas, fused=device.type in FUSED_DEVICES

@@ -50,13 +50,14 @@ def test_a_small_model_takes_one_thread_and_a_wish_is_obeyed():
 FAULTS_OF_A_BLOCK_TAKEN_AGAIN = """
 import resource, sys, torch
 from mechlab.core.runtime import keep_freed_memory
-if "keep" in sys.argv and not keep_freed_memory():
+if "keep" in sys.argv and not keep_freed_memory(of_any_size="any" in sys.argv):
     sys.exit(3)
+n_numbers = 1 << (24 if "large" in sys.argv else 20)
 
 def faults_of(n_rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(n_rounds):
-        blocks = [torch.ones(1 << 20) for _ in range(4)]
+        blocks = [torch.ones(n_numbers) for _ in range(4)]
         del blocks
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults_of(20)
@@ -77,3 +78,5 @@ def test_kept_memory_is_not_faulted_in_again():
 
     assert faults() > 1000
     assert faults("keep") < 100
+    assert faults("keep", "large") > 1000
+    assert faults("keep", "large", "any") < 100
