@@ -24,10 +24,11 @@ def untrained(start: Dictionary, batches: list[Tensor], config: TrainConfig) -> 
     return run.dictionary.eval()
 
 
+FROM_ZERO = "mechlab, b_dec from zero"
 ARMS = {
     "mechlab": train_ours,
     "saelens": train_theirs,
-    "mechlab, b_dec from zero": lambda *given: train_ours(*given, b_dec_init="zeros"),
+    FROM_ZERO: lambda *given: train_ours(*given, b_dec_init="zeros"),
     "untrained": untrained,
 }
 

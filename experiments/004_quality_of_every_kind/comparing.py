@@ -11,8 +11,8 @@ ALSO_COMPARED = ("l0", "dead_share")
 def compared(rows: list[dict], ours: str, theirs: str) -> list[dict]:
     """Return, for each data set, kind and number that both have: the means, the paired difference and its interval.
 
-    The interval is Student's of the differences of each seed. `below` says that all of it lies under zero, in a number
-    of which more is better.
+    The interval is Student's of the `n` differences of each seed. `below` says that all of it lies under zero, in a
+    number of which more is better; one seed has no interval and says nothing.
     """
     table = []
     for data, kind in dict.fromkeys((row["data"], row["kind"]) for row in rows):
@@ -36,5 +36,6 @@ def difference(number: str, pairs: list[tuple[float, float]]) -> dict:
     """Return the means of both, the mean difference, its interval over seeds, and whether we are below by more."""
     gap = over_seeds([ours - theirs for ours, theirs in pairs])
     ours, theirs = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
-    below = number in HIGHER_IS_BETTER and gap.high < 0
-    return {"ours": ours, "theirs": theirs, "difference": gap.value, "low": gap.low, "high": gap.high, "below": below}
+    below = number in HIGHER_IS_BETTER and len(pairs) > 1 and gap.high < 0
+    interval = {"low": gap.low, "high": gap.high, "n": len(pairs)}
+    return {"ours": ours, "theirs": theirs, "difference": gap.value, **interval, "below": below}

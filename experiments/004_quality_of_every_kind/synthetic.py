@@ -32,7 +32,7 @@ class Synthetic:
 
     def __post_init__(self) -> None:
         world, n = self.settings["world"], self.settings["features"]
-        self.truth = FeatureDictionary(n, world["width"], seed=self.seed).requires_grad_(False)
+        self.truth = FeatureDictionary(n, world["width"], world["offset"], seed=self.seed).requires_grad_(False)
         chances = zipfian_firing_probabilities(n, world["exponent"], world["most_likely"], world["least_likely"])
         self.codes = ActivationGenerator(n, chances, world["spread"], world["magnitude"])
 

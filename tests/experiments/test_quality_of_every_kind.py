@@ -23,7 +23,9 @@ OPTIONS = {
     "jumprelu": {"l0_coefficient": 0.1, "l0_warm_up_steps": 6},
     "matryoshka": {"k": 4, "widths": [8, 32]},
 }
-CONFIG = TrainConfig(n_tokens=12 * 64, batch_size=64, lr=1e-2, dead_after_tokens=128, b_dec_init="zeros")
+CONFIG = TrainConfig(
+    n_tokens=12 * 64, batch_size=64, lr=1e-2, lr_warmup_fraction=0.25, dead_after_tokens=128, b_dec_init="zeros"
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,7 @@ def test_the_arms_differ_in_training_and_in_where_b_dec_starts(pieces):
     assert apart(made["mechlab, b_dec from zero"], made["saelens"], start("topk")) < 1e-4
     assert apart(made["mechlab"], made["saelens"], start("topk")) > 1e-2
     assert apart(made["untrained"], made["mechlab"], start("topk")) > 1e-2
+    torch.testing.assert_close(made["untrained"].b_dec.detach(), batches()[0].mean(0), rtol=1e-4, atol=1e-5)
 
 
 def test_true_directions_are_all_recovered_and_drawn_ones_are_not(pieces):
@@ -106,7 +109,8 @@ def test_vectors_are_the_same_again_and_the_global_seed_is_left_alone(pieces):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first, second = (pieces.synthetic.Synthetic(SETTINGS["synthetic"], 1, CONFIG).batches for _ in range(2))
+    small = SETTINGS["synthetic"] | {"features": 64}
+    first, second = (pieces.synthetic.Synthetic(small, 1, CONFIG).batches for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert torch.equal(torch.rand(3), expected)
 
@@ -137,6 +141,11 @@ def test_fewer_codes_are_not_called_worse_and_unpaired_seeds_are_left_out(pieces
     (line,) = pieces.comparing.compared(rows[:-1], "mechlab", "saelens")
     assert not line["below"]
     assert line["ours"] == pytest.approx(8.05)
+
+
+def test_one_seed_says_nothing(pieces):
+    (line,) = pieces.comparing.compared(rows_with([0.1], [0.9]), "mechlab", "saelens")
+    assert (line["n"], line["below"]) == (1, False)
 
 
 def test_a_row_that_is_done_is_not_trained_again(pieces):
