@@ -14,18 +14,22 @@ sys.path.insert(0, str(HERE))
 from cases import Case, both, cases  # noqa: E402
 
 from mechlab.core.products import routes  # noqa: E402
+from mechlab.core.runtime import keep_freed_memory  # noqa: E402
+from mechlab.training.run import TrainingRun  # noqa: E402
 
 UPDATES, ROUNDS = 12, 4
 
 
 def main() -> None:
-    """Measure every case, or those whose name holds the word given, and write result.json."""
+    """Measure every case, or those whose name holds the word given, and write them into result.json."""
     torch.set_num_threads(1)
-    chosen = [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
-    rows = [measured(case) for case in chosen]
-    if len(sys.argv) < 2:
-        result = {"products": routes(), "torch": torch.__version__, "threads": 1, "rows": rows}
-        (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    path, chosen = HERE / "result.json", [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
+    known = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = {row["case"]: row for row in known if row["case"] in [case.name for case in cases()]}
+    for case in chosen:
+        rows[case.name] = measured(case)
+        result = {"products": routes(), "torch": torch.__version__, "threads": 1, "rows": list(rows.values())}
+        path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def measured(case: Case) -> dict:
@@ -38,7 +42,7 @@ def measured(case: Case) -> dict:
             run.tokens_since_fired[: case.d_sae // 10] = run.config.dead_after_tokens + 1
             trainer.n_forward_passes_since_fired[: case.d_sae // 10] = trainer.cfg.dead_feature_window + 1
         if step < ROUNDS or case.regime != "dead":
-            times.append((cpu_ms(lambda: step_theirs(trainer, rows)), cpu_ms(lambda: run.advance(rows, rows))))
+            times.append((cpu_ms(lambda: step_theirs(trainer, rows)), cpu_ms(lambda: step_ours(run, rows))))
     change = (trainer.sae.W_dec - before).norm()
     apart = float((trainer.sae.W_dec - run.dictionary.W_dec).norm() / change)
     theirs, ours = (statistics.median(side[1:]) for side in zip(*times, strict=True))
@@ -47,8 +51,15 @@ def measured(case: Case) -> dict:
     return row | {"parameters_apart": apart, "updates": len(times)}
 
 
+def step_ours(run: TrainingRun, rows: torch.Tensor) -> None:
+    """Take one step of ours, which keeps the memory it frees."""
+    keep_freed_memory()
+    run.advance(rows, rows)
+
+
 def step_theirs(trainer: object, rows: torch.Tensor) -> None:
-    """Take one step of SAELens's trainer."""
+    """Take one step of SAELens's trainer, with large blocks given back when freed, as the C library does by itself."""
+    keep_freed_memory(of_any_size=False)
     trainer.step(rows)  # pyright: ignore[reportAttributeAccessIssue]
     trainer.n_training_steps += 1  # pyright: ignore[reportAttributeAccessIssue]
 

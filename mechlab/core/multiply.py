@@ -9,7 +9,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -55,7 +55,7 @@ class RoundedMultiplier(Multiplier):
     ) -> Float[Tensor, "n m"]:
         """Return the product of both as rounded, written into `out` if that is given."""
         # A GPU can hand out the sum as it is; a CPU rounds it.
-        own = {"out_dtype": torch.float32} if left.is_cuda else {}
+        own: dict[str, Any] = {"out_dtype": torch.float32} if left.is_cuda else {}
         found = torch.mm(self._rounded(left), self._rounded(right), **own)
         return found.float() if out is None else out.copy_(found)
 

@@ -61,28 +61,27 @@ def row_topk(values: Codes, k: int) -> tuple[Float[Tensor, "batch k"], Int[Tenso
 
 def largest_of_batch(tiles: Tiles, count: int) -> Chosen:
     """Return the `count` largest positive contributions of the batch (all positive ones if fewer)."""
-    floors = _falling_floors(tiles, count)
-    found = above(tiles, next(floors))
+    floors, look = _falling_floors(tiles, count), _screened if pays(tiles, count) else above
+    found = look(tiles, next(floors))
     for floor in floors:
         if len(found.contributions) >= count:
             break
-        found = above(tiles, floor)
+        found = look(tiles, floor)
     if len(found.contributions) <= count:
         return found
     best = found.contributions.topk(count, sorted=False).indices
     return found.only(torch.zeros_like(found.contributions, dtype=torch.bool).index_fill_(0, best, True))
 
 
-def above(tiles: Tiles, floor: float) -> Chosen:
-    """Return the contributions above a number that is not negative, in ascending order of place."""
-    if not pays(tiles):
-        return _scan(tiles, floor)
-    likely = _scan(UpperBounds(**vars(tiles)), floor).kept
+def _screened(tiles: Tiles, floor: float) -> Chosen:
+    """Return what `above` does, by way of upper bounds."""
+    likely = above(UpperBounds(**vars(tiles)), floor).kept
     exact = contributions_of(tiles, likely)
     return Chosen(likely, exact).only(exact > floor)
 
 
-def _scan(tiles: Tiles, floor: float) -> Chosen:
+def above(tiles: Tiles, floor: float) -> Chosen:
+    """Return the contributions above a number that is not negative, in ascending order of place."""
     batch, d_sae = tiles.shape
     places, values = [], []
     for start, tile in tiles:

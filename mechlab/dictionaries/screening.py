@@ -20,12 +20,14 @@ from mechlab.dictionaries.sparse import Kept, dot_rows
 from mechlab.dictionaries.tiles import Tiles
 
 OF_FACTORS, OF_PRODUCT = 2**-8 + 2**-12, 2**-8
-WIDE, MANY = 256, 4096
+WIDE, MANY, FEW = 256, 4096, 300
 
 
-def pays(tiles: Tiles) -> bool:
-    """Return whether looking at upper bounds first is quicker here, where exact products are asked for."""
-    _, d_sae = tiles.shape
+def pays(tiles: Tiles, count: int) -> bool:
+    """Return whether looking for `count` contributions by upper bounds first is quicker, where they are to be exact."""
+    batch, d_sae = tiles.shape
+    if count * FEW > batch * d_sae:
+        return False
     rows = tiles.centred
     large = rows.shape[1] >= WIDE and d_sae >= MANY and tiles.one_set_of_features
     here = multiplier().exact and rows.device.type == "cpu" and rows.dtype == torch.float32

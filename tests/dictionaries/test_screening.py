@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mechlab.core.multiply import multiplication
 from mechlab.dictionaries import choosing, screening
-from mechlab.dictionaries.choosing import above, largest_of_batch
+from mechlab.dictionaries.choosing import largest_of_batch
 from mechlab.dictionaries.screening import UpperBounds, contributions_of, pays
 from mechlab.dictionaries.sparse import Kept
 from mechlab.dictionaries.tiles import Tiles
@@ -36,7 +36,7 @@ def in_float64(tiles: Tiles) -> torch.Tensor:
 @pytest.fixture
 def screened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Screen whatever the size and the processor."""
-    monkeypatch.setattr(choosing, "pays", lambda tiles: not isinstance(tiles, UpperBounds))
+    monkeypatch.setattr(choosing, "pays", lambda tiles, count: True)
 
 
 @settings(deadline=None, max_examples=40)
@@ -65,13 +65,13 @@ def test_bounds_are_near_enough_to_leave_few() -> None:
     assert float((slack / (sizes + tiles.b_enc.abs())).max()) < 2**-6
 
 
-@pytest.mark.parametrize("floor", [0.0, 3.0, 40.0])
+@pytest.mark.parametrize("shift", [0.0, -20.0])
 @pytest.mark.parametrize("spread", [0.0, 1.0])
-def test_those_above_a_floor_are_those_of_float32(floor: float, spread: float, screened: None) -> None:
-    tiles = uneven(3, spread, shift=-3.0)
+def test_all_that_is_positive_is_found_as_in_float32(spread: float, shift: float, screened: None) -> None:
+    tiles = uneven(3, spread, shift)
     true = in_float64(tiles)
-    chosen = above(tiles, floor)
-    places = (true > floor).flatten().nonzero().squeeze(1)
+    chosen = largest_of_batch(tiles, true.numel())
+    places = (true > 0).flatten().nonzero().squeeze(1)
     assert torch.equal(chosen.kept.rows * D_SAE + chosen.kept.columns, places)
     torch.testing.assert_close(chosen.contributions.double(), true.flatten()[places], rtol=1e-4, atol=1e-4)
 
@@ -94,11 +94,12 @@ def test_contributions_at_some_places_are_those_of_the_whole() -> None:
 def test_it_is_left_alone_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screening, "bfloat16_is_fast", lambda: True)
     large = Tiles(torch.zeros(2, 256), torch.zeros(4096, 256), torch.zeros(4096), None)
-    assert pays(large)
+    assert pays(large, 27)
     with multiplication("bfloat16"):
-        assert not pays(large)
-    assert not pays(Tiles(torch.zeros(2, 255), torch.zeros(4096, 255), torch.zeros(4096), None))
-    assert not pays(Tiles(torch.zeros(2, 256), torch.zeros(4095, 256), torch.zeros(4095), None))
-    assert not pays(Tiles(*(part.double() for part in (large.centred, large.encoder, large.b_enc)), None))
+        assert not pays(large, 27)
+    assert not pays(Tiles(torch.zeros(2, 255), torch.zeros(4096, 255), torch.zeros(4096), None), 27)
+    assert not pays(Tiles(torch.zeros(2, 256), torch.zeros(4095, 256), torch.zeros(4095), None), 27)
+    assert not pays(Tiles(*(part.double() for part in (large.centred, large.encoder, large.b_enc)), None), 27)
+    assert not pays(large, 28)
     monkeypatch.setattr(screening, "bfloat16_is_fast", lambda: False)
-    assert not pays(large)
+    assert not pays(large, 27)
