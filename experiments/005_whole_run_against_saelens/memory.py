@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 from cases import CASES, Case, Ours, Theirs, batch
 
+from mechlab.core.runtime import keep_freed_memory
+
 N_STEPS = 3
 RESET_PEAK = "5"
 
@@ -53,6 +55,7 @@ def measured_here(case: Case, side: str) -> dict[str, float]:
     trainer = Ours(case, given)
     if side == "saelens":
         trainer = Theirs(case, trainer.parameters())
+        keep_freed_memory(of_any_size=False)  # SAELens leaves the C library as it is
     trainer.step(given)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,17 +11,19 @@ from sae_lens import LanguageModelSAERunnerConfig, LanguageModelSAETrainingRunne
 from sae_lens.load_model import HookedProxyLM
 from settings import BATCH, FORWARD_ROWS, POOL, ROW_LENGTH, K, Setting, hooked
 
+from mechlab.core.runtime import keep_freed_memory
+
 Seconds = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to run SAELens: its model class, the hook's name there, and options."""
+    """A way to run SAELens: its model class, the hook's name there, and whether it multiplies in bfloat16."""
 
     name: str
     wrap: Callable[[Any], Any]
     hook: str
-    options: dict[str, Any] = field(default_factory=dict)
+    rounded: bool = False
 
 
 def proxy(model: Any) -> HookedProxyLM:
@@ -32,7 +34,7 @@ def proxy(model: Any) -> HookedProxyLM:
 VARIANTS = [
     Variant("as it comes", hooked, "blocks.{}.hook_resid_post"),
     Variant("Hugging Face model", proxy, "transformer.h.{}"),
-    Variant("Hugging Face model, autocast", proxy, "transformer.h.{}", {"autocast": True, "autocast_lm": True}),
+    Variant("Hugging Face model, autocast", proxy, "transformer.h.{}", rounded=True),
 ]
 
 
@@ -51,7 +53,9 @@ class Turns:
 
     def __next__(self) -> torch.Tensor:
         self.close_step()
+        keep_freed_memory()
         self.others.append(self._others_turn())
+        keep_freed_memory(of_any_size=False)  # SAELens leaves the C library as it is
         started = time.process_time()
         batch = next(self._store)
         self._handed_out = time.process_time()
@@ -79,7 +83,8 @@ def run_in_turns(setting: Setting, variant: Variant, model: Any, tokens: torch.T
         output_path=None,
         verbose=False,
         logger=LoggingConfig(log_to_wandb=False),
-        **variant.options,
+        autocast=variant.rounded,
+        autocast_lm=variant.rounded,
     )
     dataset = Dataset.from_dict({"tokens": tokens.tolist()})
     runner = LanguageModelSAETrainingRunner(config, override_dataset=dataset, override_model=variant.wrap(model))

@@ -1,13 +1,12 @@
 """CPU time of whole runs in turns: the model's share and the training's, in stretches of steps."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from ours import OurRun
+from ours import OurRun, loaded
 from settings import BATCH, SETTINGS, STRETCHES, WARM_UP, Setting, random_gpt2, token_rows
 from theirs import VARIANTS, Seconds, Variant, run_in_turns
-
-import mechlab
 
 
 def rows(picked: str) -> Iterator[dict]:
@@ -24,7 +23,8 @@ def compared(setting: Setting, variant: Variant) -> dict:
     """Return CPU µs per token of both, by share, and the ratio with its range over the stretches."""
     model, tokens = random_gpt2(setting), token_rows(setting)
     refuse_other_activations(setting, variant, model, tokens[:4])
-    turns = run_in_turns(setting, variant, model, tokens, OurRun(setting, model, tokens))
+    our_run = OurRun(setting, model, tokens, rounded=variant.rounded)
+    turns = run_in_turns(setting, variant, model, tokens, our_run)
     theirs, ours = (stretches(steps, setting) for steps in (turns.theirs, turns.others))
     ratios = sorted(sum(their) / sum(our) for their, our in zip(theirs, ours, strict=True))
     return {
@@ -50,10 +50,10 @@ def median_by_share(found: list[Seconds], setting: Setting) -> dict[str, float]:
     return {"activations": 1e6 * activations / n_tokens, "training": 1e6 * training / n_tokens}
 
 
-def refuse_other_activations(setting: Setting, variant: Variant, model: object, tokens: torch.Tensor) -> None:
+def refuse_other_activations(setting: Setting, variant: Variant, model: Any, tokens: torch.Tensor) -> None:
     """Stop unless both read the same activations."""
     hook = variant.hook.format(setting.layer)
     _, cache = variant.wrap(model).run_with_cache(tokens, names_filter=[hook], stop_at_layer=setting.layer + 1)
     site = f"resid_post.{setting.layer}"
-    ours = mechlab.load(model).activations(tokens, [site])[site]
+    ours = loaded(model).activations(tokens, [site])[site]
     torch.testing.assert_close(cache[hook], ours, rtol=1e-4, atol=1e-4)
