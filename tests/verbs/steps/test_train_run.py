@@ -139,6 +139,7 @@ def test_every_other_option_makes_another_id(options, subject, name):
         "training": {"grad_clip": 2.0},
         "lr": 0.5,
         "init_seed": 1,
+        "precision": "bfloat16",
     }
     changed = options(**{name: other.get(name) or getattr(options(), name) + 1})
     about = open_subject(changed) if name in ("site", "target", "model") else subject
