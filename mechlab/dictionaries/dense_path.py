@@ -18,8 +18,7 @@ from torch import Tensor
 from mechlab.core.multiply import multiplier
 from mechlab.core.shapes import Codes, Inputs
 from mechlab.dictionaries.centred_linear import IN_PLACE, weight_gradient
-
-CACHED_NUMBERS = 1 << 22
+from mechlab.dictionaries.tiles import TILE_NUMBERS
 
 Stacked = Float[Tensor, "n_codes rows d_sae"]
 Decoded = tuple[Float[Tensor, "stacked d_out"], Float[Tensor, "d_sae"], Float[Tensor, "d_sae"]]
@@ -111,5 +110,5 @@ def where_positive(values: Tensor, of: Tensor, out: Tensor | None = None) -> Ten
 
 def _few_rows(codes: Stacked) -> Iterator[slice]:
     _, batch, d_sae = codes.shape
-    n_rows = max(1, CACHED_NUMBERS // d_sae) if codes.device.type == "cpu" else batch
+    n_rows = max(1, TILE_NUMBERS // d_sae) if codes.device.type == "cpu" else batch
     return (slice(start, start + n_rows) for start in range(0, batch, n_rows))

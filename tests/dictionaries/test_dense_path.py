@@ -60,7 +60,7 @@ def assert_same_gradients(ours: tuple[Weights, list[Tensor]], theirs: tuple[Weig
 def test_values_and_gradients_are_those_of_autograd(
     kind: type[Entries], centre: bool, numbers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dense_path, "CACHED_NUMBERS", numbers)
+    monkeypatch.setattr(dense_path, "TILE_NUMBERS", numbers)
     ours, theirs, x = leaves(kind, centre=centre), leaves(kind, centre=centre), drawn(7, ROWS, D_IN)
     found, expected = decoded(x, kind(), *ours), plain(kind, x, *theirs)
     for mine, other in zip(found, expected, strict=True):

@@ -2,25 +2,11 @@
 
 import pytest
 import torch
-from oracles.tiny_models import tiny, token_rows
 
 from mechlab.core.errors import UsageError
-from mechlab.corpora.rows import TokenRows
 from mechlab.metrics.passes import at_site
-from mechlab.models.loaders import load
 
 SITE = "resid_post.1"
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load(tiny("llama"), device="cpu")
-
-
-@pytest.fixture(scope="module")
-def rows() -> TokenRows:
-    tokens = token_rows(n_rows=5)
-    return TokenRows(tokens.int(), tokens % 7 == 0, "rows")
 
 
 def test_rows_are_yielded_once_and_in_order(model, rows):

@@ -2,29 +2,15 @@
 
 import pytest
 import torch
-from oracles.tiny_models import tiny, token_rows
 
-from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
 from mechlab.interventions.ablate import ablate
 from mechlab.interventions.splice import splice
 from mechlab.metrics.passes import reference_of
 from mechlab.metrics.reference import next_token_log_probs, reconstructed
-from mechlab.models.loaders import load
 from mechlab.models.route import Route
 
 SITE = "resid_post.1"
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load(tiny("llama"), device="cpu")
-
-
-@pytest.fixture(scope="module")
-def rows() -> TokenRows:
-    tokens = token_rows(n_rows=5)
-    return TokenRows(tokens.int(), tokens % 7 == 0, "rows")
 
 
 def log_probs(model, rows):
