@@ -9,8 +9,6 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Shard
 
 from mechlab.core.errors import MechlabError, UsageError
 from mechlab.core.processes import Place, this_place
@@ -74,13 +72,15 @@ class Group:
         return [own[:length] for own, length in zip(self.gather(padded), lengths, strict=True)]
 
     def joined(self, stretch: Shaped[Tensor, "n *any"]) -> Shaped[Tensor, "n_in_all *any"]:
-        """Return everyone's stretches of a tensor's first axis put together, on the CPU."""
-        sharded = DTensor.from_local(stretch.detach().cpu(), init_device_mesh("cpu", (self.n,)), [Shard(0)])
-        with _while_all_live():
-            return sharded.full_tensor()
+        """Return everyone's stretches of a tensor's first axis put together, on the CPU; all are equally long."""
+        return torch.cat(self.gather(stretch.detach().cpu()))
 
     def leave(self) -> None:
-        """Take this process out of the group; nothing can be sent afterwards."""
+        """Take this process out of the group; nothing can be sent afterwards.
+
+        The group's threads end here: one that is still running when the interpreter ends can abort the process. That
+        is why nothing here is a DTensor, whose dispatcher holds on to the group for ever.
+        """
         dist.destroy_process_group()
 
     def wait(self) -> None:

@@ -14,6 +14,7 @@ from mechlab.training.parallel.group import Group, _take_gpu
 
 PROGRAM = """
 import json, os, sys
+from pathlib import Path
 import torch
 from mechlab.training.parallel.group import PeerLost, is_first_to_fail, join
 
@@ -29,6 +30,8 @@ if sys.argv[1] == "and die":
         print(error, is_first_to_fail(), is_first_to_fail(), flush=True)
     os._exit(0)
 group.leave()
+threads = {task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").glob("*")}
+assert not any("gloo" in name for name in threads), threads  # one that outlives the group can abort the process
 """
 TALK = '''
 def talk(group):
