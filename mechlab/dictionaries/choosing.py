@@ -1,20 +1,29 @@
 """Which codes of a batch are kept: the largest of each row, the largest of the batch, or all above a floor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechlab.core.shapes import Codes
-from mechlab.dictionaries.screening import UpperBounds, contributions_of, pays
+from mechlab.dictionaries.screening import FEW_OF_BATCH, FEW_OF_ROW, UpperBounds, contributions_of, pays
 from mechlab.dictionaries.sparse import Kept
 from mechlab.dictionaries.tiles import SAMPLE_ROWS, Tiles
 
 GROUPS = 8
 DENSE_ABOVE = 40
 MARGINS = (1.3, 2.0, 4.0)
+SPARE = 16
+
+
+class RowTopK(NamedTuple):
+    """The largest values of each row and where they are, in no order."""
+
+    values: Float[Tensor, "batch k"]
+    indices: Int[Tensor, "batch k"]
 
 
 @dataclass(frozen=True)
@@ -33,15 +42,37 @@ class Chosen:
 def largest_of_rows(tiles: Tiles, k: int) -> Chosen:
     """Return the k largest contributions of each row."""
     batch, d_sae = tiles.shape
+    n_likely = 2 * k + SPARE
+    if not pays(tiles, n_likely / d_sae, FEW_OF_ROW):
+        best = _largest_of_rows(tiles, k)
+        return Chosen(Kept.fixed(best.indices, d_sae), best.values.flatten())
+    likely = _largest_of_rows(UpperBounds(**vars(tiles)), n_likely)
+    exact = contributions_of(tiles, Kept.fixed(likely.indices, d_sae)).view(batch, n_likely)
+    best = _row_topk_at(exact, likely.indices, k)
+    # What is positive and was not looked at lies below the lowest bound; a row whose k-th does, too, is done again.
+    unsure = (best.values.amin(1) < likely.values.amin(1).clamp(min=0.0)).nonzero().squeeze(1)
+    if len(unsure):
+        again = _largest_of_rows(replace(tiles, centred=tiles.centred[unsure]), k)
+        best.values[unsure], best.indices[unsure] = again
+    return Chosen(Kept.fixed(best.indices, d_sae), best.values.flatten())
+
+
+def _largest_of_rows(tiles: Tiles, k: int) -> RowTopK:
+    batch, _ = tiles.shape
     columns = torch.empty(batch, k, dtype=torch.int64, device=tiles.encoder.device)
     values = tiles.centred.new_empty(batch, k)
     for start, tile in tiles:
         stop = start + len(tile)
         values[start:stop], columns[start:stop] = row_topk(tile, k)
-    return Chosen(Kept.fixed(columns, d_sae), values.flatten())
+    return RowTopK(values, columns)
 
 
-def row_topk(values: Codes, k: int) -> tuple[Float[Tensor, "batch k"], Int[Tensor, "batch k"]]:
+def _row_topk_at(values: Float[Tensor, "batch few"], columns: Int[Tensor, "batch few"], k: int) -> RowTopK:
+    best = values.topk(k, dim=-1, sorted=False)
+    return RowTopK(best.values, columns.gather(1, best.indices))
+
+
+def row_topk(values: Codes, k: int) -> RowTopK:
     """Return the k largest values of each row and where they are, in no order.
 
     The k largest lie in the k groups whose maxima are largest, so only those are searched.
@@ -50,18 +81,20 @@ def row_topk(values: Codes, k: int) -> tuple[Float[Tensor, "batch k"], Int[Tenso
     n_groups = d_sae // GROUPS
     if d_sae % GROUPS or n_groups < 4 * k:
         best = values.topk(k, dim=-1, sorted=False)
-        return best.values, best.indices
+        return RowTopK(best.values, best.indices)
     grouped = values.view(batch, GROUPS, n_groups)
     groups = grouped.amax(1).topk(k, dim=-1, sorted=False).indices
     members = grouped.gather(2, groups[:, None].expand(batch, GROUPS, k)).flatten(1)
     best = members.topk(k, dim=-1, sorted=False)
     group, member = best.indices % k, best.indices // k
-    return best.values, member * n_groups + groups.gather(1, group)
+    return RowTopK(best.values, member * n_groups + groups.gather(1, group))
 
 
 def largest_of_batch(tiles: Tiles, count: int) -> Chosen:
     """Return the `count` largest positive contributions of the batch (all positive ones if fewer)."""
-    floors, look = _falling_floors(tiles, count), _screened if pays(tiles, count) else above
+    batch, d_sae = tiles.shape
+    look = _screened if pays(tiles, count / (batch * d_sae), FEW_OF_BATCH) else above
+    floors = _falling_floors(tiles, count)
     found = look(tiles, next(floors))
     for floor in floors:
         if len(found.contributions) >= count:

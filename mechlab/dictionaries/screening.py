@@ -20,13 +20,20 @@ from mechlab.dictionaries.sparse import Kept, dot_rows
 from mechlab.dictionaries.tiles import Tiles
 
 OF_FACTORS, OF_PRODUCT = 2**-8 + 2**-12, 2**-8
-WIDE, MANY, FEW = 256, 4096, 300
+WIDE, MANY = 256, 4096
+FEW_OF_BATCH, FEW_OF_ROW = 1 / 300, 1 / 100
 
 
-def pays(tiles: Tiles, count: int) -> bool:
-    """Return whether looking for `count` contributions by upper bounds first is quicker, where they are to be exact."""
-    batch, d_sae = tiles.shape
-    if count * FEW > batch * d_sae:
+def pays(tiles: Tiles, share: float, few: float) -> bool:
+    """Return whether upper bounds first is quicker, where contributions are to be exact.
+
+    Args:
+        tiles: what is looked through.
+        share: the part of it that is to be computed in float32 afterwards.
+        few: up to which part that is worth it.
+    """
+    _, d_sae = tiles.shape
+    if share > few:
         return False
     rows = tiles.centred
     large = rows.shape[1] >= WIDE and d_sae >= MANY and tiles.one_set_of_features

@@ -31,8 +31,10 @@ class TrainConfig(Config):
     normalization: Literal["expected_norm", "none"] = Field(
         default="expected_norm", description="expected_norm scales inputs to a mean norm of sqrt(d_in); or none."
     )
-    b_dec_init: Literal["mean", "geometric_median", "zeros"] = Field(
-        default="mean", description="Where b_dec starts: mean or geometric_median of the first batch, or zeros."
+    b_dec_init: Literal["auto", "mean", "geometric_median", "zeros"] = Field(
+        default="auto",
+        description="Where b_dec starts: mean or geometric_median of the first batch, or zeros; "
+        "auto: the mean where it holds most of the batch's energy, else zeros.",
     )
     decoder: Literal["free", "unit"] = Field(
         default="free", description="unit keeps every feature's direction at norm one; or free."

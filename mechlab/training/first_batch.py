@@ -13,6 +13,7 @@ from mechlab.training.scales import Scales
 
 MEDIAN_ITERATIONS = 100
 MEDIAN_TOLERANCE = 1e-6
+MOST = 0.5
 
 
 def expected_norm_scale(rows: Float[Tensor, "batch width"]) -> float:
@@ -49,11 +50,22 @@ def scales(inputs: Tensor, targets: Tensor, config: TrainConfig, n_parts: int = 
 
 @torch.no_grad()
 def start_b_dec(dictionary: Dictionary, targets: Float[Tensor, "batch d_out"], config: TrainConfig) -> None:
-    """Set the decoder bias to the batch's centre, if asked."""
-    if config.b_dec_init == "mean":
+    """Set the decoder bias to the batch's centre, if asked or if that is most of what is to be rebuilt.
+
+    A mean that is small holds what the codes are on average, which they then have to unlearn; where vectors share a
+    large offset, features are found far better once it is subtracted.
+    """
+    start = config.b_dec_init
+    if start == "mean" or (start == "auto" and energy_of_mean(targets) > MOST):
         dictionary.b_dec.copy_(targets.mean(0))
-    elif config.b_dec_init == "geometric_median":
+    elif start == "geometric_median":
         dictionary.b_dec.copy_(geometric_median(targets))
+
+
+def energy_of_mean(rows: Float[Tensor, "batch width"]) -> float:
+    """Return which part of the rows' mean squared norm is their mean's; 0 if all rows are zero."""
+    whole = rows.square().sum(-1).double().mean().item()
+    return rows.mean(0).square().sum().item() / whole if whole > 0 else 0.0
 
 
 def geometric_median(rows: Float[Tensor, "batch width"]) -> Float[Tensor, "width"]:

@@ -185,10 +185,11 @@ def trained_on(rows: Tensor, kind: str, **options: object) -> Dictionary:
 
 def test_general_features_land_in_the_first_prefix_and_special_ones_after_it() -> None:
     rows, general, special = planted_tree()
-    nested = trained_on(rows, "matryoshka", widths=(8, 36)).W_dec
-    assert best_cosine(general, nested[:8]).min() > 0.9
-    assert best_cosine(special, nested[:8]).max() < 0.7
-    assert best_cosine(special, nested[8:]).mean() > 0.7
+    nested = trained_on(rows, "matryoshka", widths=(6, 36)).W_dec
+    assert best_cosine(general, nested[:6]).min() > 0.9
+    assert best_cosine(special, nested[:6]).max() < 0.3
+    assert best_cosine(special, nested[6:]).mean() > 0.8
     flat = trained_on(rows, "batchtopk").W_dec
-    assert best_cosine(general, flat).max() < 0.85  # without nesting they are absorbed into their special ones
+    absorbed = 1 / (1 + 0.8**2) ** 0.5  # the cosine of a general direction with its sum with a special one
+    assert best_cosine(general, flat).median() < absorbed + 0.02  # so most are without nesting
     assert best_cosine(special, flat).mean() < 0.7

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mechlab.core.multiply import multiplication
 from mechlab.dictionaries import choosing, screening
-from mechlab.dictionaries.choosing import largest_of_batch
+from mechlab.dictionaries.choosing import largest_of_batch, largest_of_rows
 from mechlab.dictionaries.screening import UpperBounds, contributions_of, pays
 from mechlab.dictionaries.sparse import Kept
 from mechlab.dictionaries.tiles import Tiles
@@ -36,7 +36,7 @@ def in_float64(tiles: Tiles) -> torch.Tensor:
 @pytest.fixture
 def screened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Screen whatever the size and the processor."""
-    monkeypatch.setattr(choosing, "pays", lambda tiles, count: True)
+    monkeypatch.setattr(choosing, "pays", lambda *_: True)
 
 
 @settings(deadline=None, max_examples=40)
@@ -84,6 +84,34 @@ def test_the_largest_of_a_batch_are_those_of_float32(count: int, screened: None)
     assert torch.equal(chosen.kept.rows * D_SAE + chosen.kept.columns, places)
 
 
+@pytest.mark.parametrize("shift", [0.0, -20.0])
+@pytest.mark.parametrize("k", [1, 7, 40])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_the_largest_of_each_row_are_those_of_float32(spread: float, k: int, shift: float, screened: None) -> None:
+    tiles = uneven(6, spread, shift)
+    true = in_float64(tiles)
+    chosen = largest_of_rows(tiles, k)
+    wanted = true.topk(k).indices.sort().values
+    assert torch.equal(chosen.kept.columns.view(BATCH, k).sort().values, wanted)
+    torch.testing.assert_close(chosen.contributions.double(), chosen.kept.gather(true), rtol=1e-4, atol=1e-4)
+
+
+def test_a_row_whose_largest_were_not_all_looked_at_is_done_again(
+    screened: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "SPARE", -14)  # two more than are wanted, which is too few
+    tiles, n_again = uneven(7, spread=0.0), []
+    exactly = choosing._largest_of_rows
+    monkeypatch.setattr(
+        choosing, "_largest_of_rows", lambda tiles, k: n_again.append(len(tiles.centred)) or exactly(tiles, k)
+    )
+    chosen = largest_of_rows(tiles, 16)
+    assert n_again[0] == BATCH > n_again[1] > 0
+    assert torch.equal(
+        chosen.kept.columns.view(BATCH, 16).sort().values, in_float64(tiles).topk(16).indices.sort().values
+    )
+
+
 def test_contributions_at_some_places_are_those_of_the_whole() -> None:
     tiles = uneven(5)
     kept = Kept.flat(torch.tensor([0, 7, 161, 161 * 7, BATCH * D_SAE - 1]), BATCH, D_SAE)
@@ -94,12 +122,13 @@ def test_contributions_at_some_places_are_those_of_the_whole() -> None:
 def test_it_is_left_alone_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screening, "bfloat16_is_fast", lambda: True)
     large = Tiles(torch.zeros(2, 256), torch.zeros(4096, 256), torch.zeros(4096), None)
-    assert pays(large, 27)
+    few = 0.01, 0.01
+    assert pays(large, *few)
     with multiplication("bfloat16"):
-        assert not pays(large, 27)
-    assert not pays(Tiles(torch.zeros(2, 255), torch.zeros(4096, 255), torch.zeros(4096), None), 27)
-    assert not pays(Tiles(torch.zeros(2, 256), torch.zeros(4095, 256), torch.zeros(4095), None), 27)
-    assert not pays(Tiles(*(part.double() for part in (large.centred, large.encoder, large.b_enc)), None), 27)
-    assert not pays(large, 28)
+        assert not pays(large, *few)
+    assert not pays(Tiles(torch.zeros(2, 255), torch.zeros(4096, 255), torch.zeros(4096), None), *few)
+    assert not pays(Tiles(torch.zeros(2, 256), torch.zeros(4095, 256), torch.zeros(4095), None), *few)
+    assert not pays(Tiles(*(part.double() for part in (large.centred, large.encoder, large.b_enc)), None), *few)
+    assert not pays(large, 0.011, 0.01)
     monkeypatch.setattr(screening, "bfloat16_is_fast", lambda: False)
-    assert not pays(large, 27)
+    assert not pays(large, *few)

@@ -6,7 +6,7 @@ import torch
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.training.config import TrainConfig
-from mechlab.training.first_batch import expected_norm_scale, geometric_median, scales, start_b_dec
+from mechlab.training.first_batch import energy_of_mean, expected_norm_scale, geometric_median, scales, start_b_dec
 from mechlab.training.loop import fit
 from mechlab.training.scales import Scales
 from mechlab.training.source import TensorSource
@@ -53,6 +53,22 @@ def test_no_point_near_the_geometric_median_has_less_total_distance() -> None:
             moved = median.clone()
             moved[axis] += step
             assert (rows - moved).norm(dim=-1).sum() > best
+
+
+@pytest.mark.parametrize(("offset", "share"), [(0.0, 0.0), (1.0, 0.5), (3.0, 0.9)])
+def test_the_energy_of_the_mean_is_its_share_of_the_mean_squared_norm(offset: float, share: float) -> None:
+    signs = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    assert energy_of_mean(signs + offset) == pytest.approx(share)
+    assert energy_of_mean(torch.zeros(3, 2)) == 0.0
+
+
+@pytest.mark.parametrize(("offset", "expected"), [(0.9, 0.0), (1.1, 1.1)])
+def test_unless_told_the_decoder_bias_starts_at_a_mean_that_is_most_of_the_vectors(
+    offset: float, expected: float
+) -> None:
+    dictionary = ReluDictionary(ReluConfig(d_in=4, d_sae=8))
+    start_b_dec(dictionary, torch.cat([torch.ones(50, 4), -torch.ones(50, 4)]) + offset, TrainConfig())
+    torch.testing.assert_close(dictionary.b_dec.detach(), torch.full((4,), expected))
 
 
 @pytest.mark.parametrize(("how", "expected"), [("zeros", 0.0), ("mean", 5.0), ("geometric_median", 5.0)])
