@@ -24,11 +24,12 @@ def untrained(start: Dictionary, batches: list[Tensor], config: TrainConfig) -> 
     return run.dictionary.eval()
 
 
-FROM_ZERO = "mechlab, b_dec from zero"
+FROM_ZERO, FROM_MEAN = "mechlab, b_dec from zero", "mechlab, b_dec from the mean"
 ARMS = {
     "mechlab": train_ours,
     "saelens": train_theirs,
     FROM_ZERO: lambda *given: train_ours(*given, b_dec_init="zeros"),
+    FROM_MEAN: lambda *given: train_ours(*given, b_dec_init="mean"),
     "untrained": untrained,
 }
 

@@ -11,7 +11,7 @@ import yaml
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from arms import ARMS, FROM_ZERO, rows_of  # noqa: E402
+from arms import ARMS, FROM_MEAN, FROM_ZERO, rows_of  # noqa: E402
 from comparing import compared  # noqa: E402
 from synthetic import Synthetic  # noqa: E402
 from tales import Tales  # noqa: E402
@@ -21,11 +21,14 @@ from mechlab.training.config import TrainConfig  # noqa: E402
 DATA = {
     "tales": Tales,
     "synthetic": Synthetic,
+    "synthetic_offset_1": Synthetic,
+    "synthetic_offset_1.5": Synthetic,
+    "synthetic_offset_2": Synthetic,
     "synthetic_offset": Synthetic,
     "synthetic_long": Synthetic,
     "many_features": Tales,
 }
-COMPARED = (("mechlab", "saelens"), (FROM_ZERO, "saelens"), ("mechlab", FROM_ZERO))
+COMPARED = (("mechlab", "saelens"), (FROM_ZERO, "saelens"), (FROM_MEAN, FROM_ZERO))
 
 
 def main() -> None:

@@ -192,4 +192,4 @@ def test_general_features_land_in_the_first_prefix_and_special_ones_after_it() -
     flat = trained_on(rows, "batchtopk").W_dec
     absorbed = 1 / (1 + 0.8**2) ** 0.5  # the cosine of a general direction with its sum with a special one
     assert best_cosine(general, flat).median() < absorbed + 0.02  # so most are without nesting
-    assert best_cosine(special, flat).mean() < 0.7
+    assert best_cosine(special, flat).mean() < best_cosine(special, nested[6:]).mean() - 0.1
