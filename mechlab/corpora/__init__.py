@@ -6,5 +6,6 @@ CORPORA = Registry(
     "corpus",
     {
         "tales": "mechlab.corpora.tales.corpus:TalesCorpus",
+        "tokfsm": "mechlab.corpora.tokfsm.corpus:TokFsmCorpus",
     },
 )
