@@ -32,9 +32,14 @@ def fingerprint(weights: Mapping[str, Tensor], spec: ModelSpec, hf_config: Any, 
     """Return the SHA-256 of weights, config and tokenizer, in hex."""
     config = {key: getattr(hf_config, key, None) for key in FORWARD_KEYS}
     parts = {"spec": spec, "config": config, "tokenizer": None if tokenizer is None else tokenizer.fingerprint}
-    hasher = hashlib.sha256(canonical_json(parts).encode())
-    for name in sorted(weights):
-        tensor = weights[name].detach().contiguous().cpu()
+    return digest_of_tensors(weights, canonical_json(parts))
+
+
+def digest_of_tensors(tensors: Mapping[str, Tensor], opening: str = "") -> str:
+    """Return the SHA-256 of an opening text and of tensors, their names, types and shapes included, in hex."""
+    hasher = hashlib.sha256(opening.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().contiguous().cpu()
         hasher.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         hasher.update(tensor.flatten().view(torch.uint8).numpy().data)
     return hasher.hexdigest()

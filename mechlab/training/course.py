@@ -7,9 +7,9 @@ from torch import Tensor
 
 from mechlab.core.progress import SILENT, Progress
 from mechlab.training.checkpoints import Checkpointer
-from mechlab.training.config import TrainConfig
 from mechlab.training.log_line import log_line
 from mechlab.training.run import TrainingRun
+from mechlab.training.schedule import is_due
 from mechlab.training.state import TrainingState
 
 
@@ -65,12 +65,12 @@ class Course:
         losses = run.advance(inputs, targets)
         self._checkpoints.release()
         shown: dict[str, float] = {}
-        if _is_due(run.step, config.log_every_steps, config):
+        if is_due(run.step, config.log_every_steps, config.n_steps):
             self._last = log_line(run, losses, targets, lr)
             shown = {name: self._last[name] for name in ("loss", "l0")}
             if self._watcher.log is not None:
                 self._watcher.log(self._last)
-        if config.checkpoint_every_steps and _is_due(run.step, config.checkpoint_every_steps, config):
+        if config.checkpoint_every_steps and is_due(run.step, config.checkpoint_every_steps, config.n_steps):
             self._checkpoints.hold()
         return len(inputs) * run.crew.n_row_shares, shown
 
@@ -79,7 +79,3 @@ class Course:
         self._checkpoints.release()
         self.run.finish()
         return TrainingResult(self.run.step, self.run.tokens, self._last, self.run.dead)
-
-
-def _is_due(step: int, every: int, config: TrainConfig) -> bool:
-    return step % every == 0 or step == config.n_steps

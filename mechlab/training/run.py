@@ -105,7 +105,7 @@ class TrainingRun:
         """Return copies of everything that determines the rest of the run."""
         tensors = {
             **prefixed("dictionary", self.dictionary.state_dict()),
-            **prefixed("optimizer", optimizer_tensors(self.optimizer, self.dictionary)),
+            **prefixed("optimizer", optimizer_tensors(self.optimizer, dict(self.dictionary.named_parameters()))),
             **prefixed("source", self.source.state()),
             "tokens_since_fired": self.tokens_since_fired.clone(),
         }
@@ -120,7 +120,8 @@ class TrainingRun:
     def restore(self, state: TrainingState) -> None:
         """Continue where a stored run was."""
         restore_dictionary(self.dictionary, state)
-        restore_optimizer(self.optimizer, self.dictionary, state)
+        stored = unprefixed("optimizer", state.tensors)
+        restore_optimizer(self.optimizer, dict(self.dictionary.named_parameters()), stored)
         self.source.restore(unprefixed("source", state.tensors))
         self.tokens_since_fired.copy_(state.tensors["tokens_since_fired"])
         self.step, self.tokens = int(state.numbers["step"]), int(state.numbers["tokens"])

@@ -1,9 +1,34 @@
 """The learning rate over a run: a line up, a plateau, a line down."""
 
-from mechlab.training.config import TrainConfig
+from typing import Protocol, runtime_checkable
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
+@runtime_checkable
+class Schedule(Protocol):
+    """A run's length in steps, its peak rate, and in which shares of it the rate rises and falls."""
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps."""
+        ...
+
+    @property
+    def lr(self) -> float:
+        """Peak rate."""
+        ...
+
+    @property
+    def lr_warmup_fraction(self) -> float:
+        """Share of the run in which the rate rises."""
+        ...
+
+    @property
+    def lr_decay_fraction(self) -> float:
+        """Share of the run, at its end, in which it falls."""
+        ...
+
+
+def learning_rate(step: int, config: Schedule) -> float:
     """Return the learning rate of step 0, 1, ..., n_steps - 1.
 
     Warm-up reaches the full rate at its last step; decay would reach zero one step after the end.
@@ -14,3 +39,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
         return config.lr * (step + 1) / n_warmup
     into_decay = step - (config.n_steps - n_decay)
     return config.lr if into_decay < 0 else config.lr * (1 - into_decay / n_decay)
+
+
+def is_due(step: int, every: int, n_steps: int) -> bool:
+    """Return whether something that is done every so many steps, and at the end, is due."""
+    return step % every == 0 or step == n_steps

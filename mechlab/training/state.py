@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from mechlab.core.errors import ArtifactError
 from mechlab.dictionaries.dictionary import Dictionary
@@ -33,11 +34,11 @@ def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, dictionary: Dictionary) -> dict[str, Tensor]:
-    """Return the optimiser's state as `moment/parameter`."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Mapping[str, Parameter]) -> dict[str, Tensor]:
+    """Return the optimiser's state of some parameters as `moment/parameter`."""
     return {
-        f"{moment}/{name}": value
-        for name, parameter in dictionary.named_parameters()
+        f"{moment}/{name}": torch.as_tensor(value)
+        for name, parameter in named.items()
         for moment, value in optimizer.state[parameter].items()
     }
 
@@ -55,12 +56,17 @@ def restore_dictionary(dictionary: Dictionary, state: TrainingState) -> None:
         raise ArtifactError("checkpoint is of another dictionary", value=dictionary.kind, remedy=remedy) from None
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, dictionary: Dictionary, state: TrainingState) -> None:
-    """Put the optimiser's moments back."""
-    stored = unprefixed("optimizer", state.tensors)
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, named: Mapping[str, Parameter], stored: Mapping[str, Tensor]
+) -> None:
+    """Put the moments of the optimiser's parameters, which are those named, back."""
     moments = sorted({name.split("/", 1)[0] for name in stored})
     by_index = {
-        index: {moment: stored[f"{moment}/{name}"].clone() for moment in moments}
-        for index, (name, _) in enumerate(dictionary.named_parameters())
+        index: {moment: _as_kept(stored[f"{moment}/{name}"]) for moment in moments} for index, name in enumerate(named)
     }
     optimizer.load_state_dict({"state": by_index, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _as_kept(value: Tensor) -> Tensor | int:
+    """Return a stored moment as an optimiser keeps it: sparse Adam counts its steps in a plain whole number."""
+    return value.clone() if value.is_floating_point() else int(value)

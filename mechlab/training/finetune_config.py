@@ -1,0 +1,52 @@
+"""How a language model is trained further while its activations pass through codebooks."""
+
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+
+from mechlab.core.config import Config
+
+
+class FinetuneConfig(Config):
+    """Settings of the loop; lengths in steps, fractions of the whole run."""
+
+    n_steps: PositiveInt = Field(default=800, description="Optimiser steps.")
+    lr: PositiveFloat = Field(default=2e-3, description="Peak learning rate of the model's weights.")
+    code_lr: PositiveFloat | None = Field(default=None, description="Peak learning rate of codes. Left out: lr.")
+    lr_warmup_fraction: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="Share of the run in which the rate rises."
+    )
+    lr_decay_fraction: float = Field(
+        default=0.7, ge=0.0, le=1.0, description="Share of the run, at its end, in which the rate falls to zero."
+    )
+    betas: tuple[float, float] = Field(default=(0.9, 0.98), description="Adam's two averages' weights of the past.")
+    weight_decay: NonNegativeFloat = Field(default=0.01, description="Of the model's weights; codes have none.")
+    grad_clip: PositiveFloat | None = Field(
+        default=1.0, description="Largest norm of the gradient of the model's weights; null: any."
+    )
+    train: Literal["all", "codes"] = Field(
+        default="all", description="What learns: codes and the model's weights, or codes only."
+    )
+    error_weight: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the codes' squared error to what they stand for."
+    )
+    revive_every_steps: PositiveInt | None = Field(
+        default=100, description="Steps after which codes that were not chosen are put elsewhere; null: never."
+    )
+    revive_until: float = Field(default=0.7, ge=0.0, le=1.0, description="Share of the run in which that is done.")
+    log_every_steps: PositiveInt = Field(default=50, description="Steps between lines of the log.")
+    checkpoint_every_steps: PositiveInt | None = Field(
+        default=None, description="Steps between checkpoints; null: none."
+    )
+
+    @field_validator("lr_decay_fraction")
+    @classmethod
+    def _fractions_fit(cls, value: float, info: Any) -> float:
+        if value + info.data.get("lr_warmup_fraction", 0.0) > 1.0:
+            raise ValueError("warm-up and decay together are at most the whole run")
+        return value
+
+    @property
+    def rate_of_codes(self) -> float:
+        """Peak learning rate of codes."""
+        return self.lr if self.code_lr is None else self.code_lr
