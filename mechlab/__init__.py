@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mechlab.store.run import open_run
     from mechlab.training.config import TrainConfig
     from mechlab.training.loop import fit
+    from mechlab.verbs.steps.stored_codebooks import open_codebook_model
 
 __version__ = "0.1.0"
 
@@ -72,6 +73,7 @@ _PLACES = {
     "store.run": ("open_run",),
     "training.config": ("TrainConfig",),
     "training.loop": ("fit",),
+    "verbs.steps.stored_codebooks": ("open_codebook_model",),
 }
 _MODULE_OF = {name: f"mechlab.{module}" for module, names in _PLACES.items() for name in names}
 

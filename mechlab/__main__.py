@@ -64,7 +64,8 @@ def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.T
     app = typer.Typer()
     asked = next((word for word in arguments[1:] if not word.startswith("-")), None)
     if arguments and arguments[0] in VERBS and VERBS[arguments[0]] is verb:
-        _refuse_unknown_kind(arguments, Registry(kinds.noun, dict.fromkeys([*kinds, *verb.short_forms], "")), asked)
+        known = [*kinds, *verb.short_forms, *verb.others]
+        _refuse_unknown_kind(arguments, Registry(kinds.noun, dict.fromkeys(known, "")), asked)
     else:
         asked = None
     shared, below = visible_fields(verb.config), nested_keys(verb.nested)
@@ -79,6 +80,10 @@ def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.T
         known = FieldInfo(default=form.default, annotation=str, description=f"Its kind: {', '.join(kinds)}.")
         handle = partial(_execute_kind, verb, {**form.values, "kind": kind}, dict.fromkeys(own, verb.kind_key))
         app.command(name, epilog=below)(command({form.option: known, **shared, **own}, handle, form.help))
+    for name in verb.others:
+        other: Verb = verb.others[name]
+        handle = partial(_execute, other)
+        app.command(name, epilog=nested_keys(other.nested))(command(visible_fields(other.config), handle, other.help))
     return app
 
 

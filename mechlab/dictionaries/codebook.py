@@ -40,9 +40,7 @@ class CodebookConfig(Config):
     similarity: Literal["cosine", "euclidean"] = Field(
         default="cosine", description="Which codes are most like a vector: by angle, or by distance."
     )
-    normalise: bool = Field(
-        default=True, description="Bring vectors to mean 0 and variance 1 before they are compared."
-    )
+    normalise: bool = Field(default=True, description="Bring every vector to mean 0 and the same variance first.")
     init_norm: PositiveFloat = Field(default=1.0, description="Standard deviation of a code's numbers before training.")
 
     @field_validator("k")
@@ -82,7 +80,7 @@ class Snapped(NamedTuple):
 
 
 class Codebook(torch.nn.Module):
-    """Codes of one place in a model; `codes[i]` is code i, as wide as a group.
+    """Codes of one place in a model; `codes[i]` is code i, as wide as a group, and `scale` the spread they have.
 
     Source: Tamkin, Taufeeque & Goodman 2023, "Codebook Features", section 2. Normalising and the mean are what the
     authors' code does and the paper leaves out; `combine="sum"`, `normalise=False` is the paper.
@@ -93,10 +91,12 @@ class Codebook(torch.nn.Module):
         self.config = config
         drawn = torch.randn(config.n_all, config.d_group, generator=torch_generator(seed, "codebook"))
         self.codes = torch.nn.Parameter(drawn * config.init_norm)
+        self.register_buffer("scale", torch.ones(()))
+        self.scale: Tensor
 
     def normalised(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
-        """Return the vectors as codes are compared with them."""
-        return torch.nn.functional.layer_norm(x, x.shape[-1:]) if self.config.normalise else x
+        """Return the vectors as codes are compared with them, and as their codes are to stand for them."""
+        return torch.nn.functional.layer_norm(x, x.shape[-1:]) * self.scale if self.config.normalise else x
 
     def snap(self, x: Float[Tensor, "*batch d_in"]) -> Snapped:
         """Return the vectors' replacements, differentiable in the vectors (straight through) and in the codes."""

@@ -38,8 +38,12 @@ def spherical_centres(
 
 @torch.no_grad()
 def start_from(codebook: Codebook, rows: Float[Tensor, "n d_in"], draw: torch.Generator, n_iterations: int = 8) -> None:
-    """Put the codes of every group at the spherical centres of what the group holds in these vectors."""
+    """Put the codes of every group at the spherical centres of what the group holds in these vectors.
+
+    Where vectors are normalised it is to the spread that these have, so that codes stand for them as they are.
+    """
     config = codebook.config
+    codebook.scale.copy_(rows.std(dim=-1, correction=0).mean())
     for group, part in enumerate(codebook.normalised(rows).split(config.d_group, dim=-1)):
         centres = spherical_centres(part.contiguous(), config.n_codes, draw, n_iterations)
         first = codebook.number_of(group, 0)

@@ -6,7 +6,7 @@
 4. Each position is snapped by itself, so that generation with a cache gives what recomputing everything would.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
@@ -21,7 +21,7 @@ from mechlab.models.fingerprint import digest_of_tensors
 from mechlab.models.generation import Step
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import Edit, LanguageModel
-from mechlab.models.sites import Site
+from mechlab.models.sites import Site, all_sites
 from mechlab.models.weights import Weights
 
 CodeEdit = Callable[[Int[Tensor, "batch pos n_groups k"]], Int[Tensor, "batch pos n_groups k"]]
@@ -30,18 +30,19 @@ CodeEdit = Callable[[Int[Tensor, "batch pos n_groups k"]], Int[Tensor, "batch po
 class CodebookModel(LanguageModel):
     """A model and its codebooks, by site; a language model like any other.
 
-    The model given is taken over: it snaps as long as this object lives, but inside `without_codebooks`.
+    The model given is taken over: it snaps as long as this object lives, but where `codebooks_at` says otherwise.
 
     Attributes:
         model: what is snapped.
-        codebooks: by canonical site name.
+        codebooks: by canonical site name, in the order of the forward pass.
     """
 
     def __init__(self, model: LanguageModel, codebooks: Mapping[str, Codebook]) -> None:
         super().__init__(model.name, model.spec, model.tokenizer, model.processing)
         self.model = model
-        self.codebooks = {str(Site.parse(site, model.spec)): codebook for site, codebook in codebooks.items()}
-        self._on = True
+        named = {Site.parse(site, model.spec): codebook for site, codebook in codebooks.items()}
+        self.codebooks = {str(site): named[site] for site in sorted(named, key=all_sites(model.spec).index)}
+        self._on = set(self.codebooks)
         self._code_edits: dict[str, list[CodeEdit]] = {site: [] for site in self.codebooks}
         self._watchers: list[Callable[[str, Snapped], None]] = []
         self._opened = ExitStack()
@@ -133,13 +134,21 @@ class CodebookModel(LanguageModel):
                 self._code_edits[site].remove(edit)
 
     @contextmanager
-    def without_codebooks(self) -> Iterator[None]:
-        """Let passes inside the context run as if there were no codebooks."""
-        before, self._on = self._on, False
+    def codebooks_at(self, sites: Collection[str | Site]) -> Iterator[None]:
+        """Let passes inside the context run as if there were codebooks at these sites only.
+
+        Raises:
+            UsageError: there is no codebook at a site.
+        """
+        before, self._on = self._on, {self._site(site) for site in sites}
         try:
             yield
         finally:
             self._on = before
+
+    def without_codebooks(self) -> AbstractContextManager[None]:
+        """Let passes inside the context run as if there were no codebooks."""
+        return self.codebooks_at(())
 
     def codebook_at(self, site: str | Site) -> Codebook:
         """Return the codebook of a site.
@@ -160,7 +169,7 @@ class CodebookModel(LanguageModel):
         codebook, edits = self.codebooks[site], self._code_edits[site]
 
         def snap(activation: Tensor) -> Tensor:
-            if not self._on:
+            if site not in self._on:
                 return activation
             x = activation.flatten(2)
             _refuse_other_width(site, x.shape[-1], codebook.config.d_in)

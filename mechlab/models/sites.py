@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mechlab.core.errors import UnknownName
+from mechlab.core.errors import UnknownName, UsageError
 from mechlab.models.spec import ModelSpec
 
 
@@ -45,6 +45,29 @@ def all_sites(spec: ModelSpec) -> list[Site]:
     before, within, after = _kinds_by_place(spec)
     blocks = [Site(kind, layer) for layer in range(spec.n_layers) for kind in within]
     return [*map(Site, before), *blocks, *map(Site, after)]
+
+
+def sites_of(text: str, spec: ModelSpec) -> tuple[Site, ...]:
+    """Return the sites that names parted by commas stand for, in the order of the forward pass.
+
+    A kind without a layer, such as `mlp_out`, stands for that of every layer.
+
+    Raises:
+        UnknownName: this model has no such site.
+        UsageError: a site is there twice.
+    """
+    known = all_sites(spec)
+    by_kind: dict[str, list[Site]] = {}
+    for site in known:
+        by_kind.setdefault(site.kind, []).append(site)
+    found: list[Site] = []
+    for part in map(str.strip, text.split(",")):
+        own = by_kind[part] if part in by_kind else [Site.parse(part, spec)]
+        found += own
+    twice = [str(site) for place, site in enumerate(found) if site in found[:place]]
+    if twice:
+        raise UsageError("site is there twice", value=twice[0], remedy="Name each once.")
+    return tuple(sorted(found, key=known.index))
 
 
 def _always(spec: ModelSpec) -> bool:

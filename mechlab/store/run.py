@@ -11,6 +11,7 @@ from mechlab.store.verification import Problem, verify_file, verify_folder
 
 LOG_NAME = "metrics.jsonl"
 DICTIONARY_NAME = "dictionary"
+MODEL_NAME = "model"
 REPORT_NAME = "report.html"
 CHECKPOINTS_NAME = "checkpoints"
 
@@ -42,12 +43,23 @@ class Run:
         Raises:
             ArtifactError: the run has no dictionary, or it was changed; the message names the file and the tensor.
         """
-        names = [name for name in self.manifest.files if name.startswith(f"{DICTIONARY_NAME}/")]
+        return self._folder(DICTIONARY_NAME, "Give a run of `train`.")
+
+    def model_folder(self) -> Path:
+        """Return the folder of the model the run made, after checking that its files are as stored.
+
+        Raises:
+            ArtifactError: the run has no model, or it was changed; the message names the file and the tensor.
+        """
+        return self._folder(MODEL_NAME, "Give a run of `train codebook`.")
+
+    def _folder(self, folder: str, remedy: str) -> Path:
+        names = [name for name in self.manifest.files if name.startswith(f"{folder}/")]
         if not names:
-            raise ArtifactError("run has no dictionary", value=str(self.folder), remedy="Give a run of `train`.")
+            raise ArtifactError(f"run has no {folder}", value=str(self.folder), remedy=remedy)
         for name in names:
             self.file(name)
-        return self.folder / DICTIONARY_NAME
+        return self.folder / folder
 
     def file(self, name: str) -> Path:
         """Return the place of one of the run's files, after checking that it is as stored.

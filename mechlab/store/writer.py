@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from mechlab.store.checkpoints import (
     write_checkpoint,
 )
 from mechlab.store.checksums import record_file
+from mechlab.store.codebook_folder import Tensors, write_codebooks
 from mechlab.store.dictionary_folder import write_dictionary
 from mechlab.store.disk import explained, sync, write_bytes
 from mechlab.store.lock import LOCK_NAME, FolderLock
 from mechlab.store.manifest import MANIFEST_NAME, Identity, Metric, RunManifest, read_manifest, write_manifest
 from mechlab.store.provenance import provenance_now, timestamp
-from mechlab.store.run import CHECKPOINTS_NAME, DICTIONARY_NAME, LOG_NAME, Run, finished_run
+from mechlab.store.run import CHECKPOINTS_NAME, DICTIONARY_NAME, LOG_NAME, MODEL_NAME, Run, finished_run
 from mechlab.store.shards import write_shard
 from mechlab.store.verification import stored_files
 
@@ -125,6 +126,17 @@ class RunWriter:
     def write_dictionary(self, cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Write the dictionary's SAELens folder."""
         write_dictionary(self.folder / DICTIONARY_NAME, cfg, tensors)
+
+    def write_model(self, save: Callable[[Path], None]) -> None:
+        """Let a model be saved into the run's folder of its own."""
+        place = self.folder / MODEL_NAME
+        with explained(place):
+            place.mkdir(exist_ok=True)
+            save(place)
+
+    def write_codebooks(self, configs: Mapping[str, Mapping[str, Any]], tensors: Tensors) -> None:
+        """Write a model's codebooks beside it."""
+        write_codebooks(self.folder / MODEL_NAME, configs, tensors)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, such as its report."""

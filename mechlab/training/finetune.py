@@ -37,7 +37,10 @@ EXPLOSION_FACTOR = 100.0
 class Snapping(Protocol):
     """A language model with codebooks, as this loop knows it."""
 
-    codebooks: Mapping[str, Codebook]
+    @property
+    def codebooks(self) -> Mapping[str, Codebook]:
+        """Return the codebooks by site."""
+        ...
 
     def logits(self, tokens: Tokens) -> Logits:
         """Return next-token logits."""
@@ -83,6 +86,7 @@ class FinetuneRun:
         for parameter in model.weights_to_train().values():
             parameter.requires_grad_(learns)
         self.codes = {site: book.codes for site, book in model.codebooks.items()}
+        self.scales = {site: book.scale for site, book in model.codebooks.items()}
         self.chosen = {site: codes.new_zeros(len(codes), dtype=torch.int64) for site, codes in self.codes.items()}
         self.of_codes = torch.optim.SparseAdam(self.codes.values(), lr=config.rate_of_codes, betas=config.betas)
         self.of_weights = torch.optim.AdamW(
@@ -120,6 +124,7 @@ class FinetuneRun:
         tensors = {
             **prefixed("weights", self.weights),
             **prefixed("codes", self.codes),
+            **prefixed("scale", self.scales),
             **prefixed("chosen", self.chosen),
             **prefixed("optimizer_of_weights", optimizer_tensors(self.of_weights, self.weights)),
             **prefixed("optimizer_of_codes", optimizer_tensors(self.of_codes, self.codes)),
@@ -133,7 +138,8 @@ class FinetuneRun:
         Raises:
             ArtifactError: it was of another model or of other codebooks.
         """
-        for group, own in (("weights", self.weights), ("codes", self.codes), ("chosen", self.chosen)):
+        kept = {"weights": self.weights, "codes": self.codes, "scale": self.scales, "chosen": self.chosen}
+        for group, own in kept.items():
             stored = unprefixed(group, state.tensors)
             if {name: one.shape for name, one in stored.items()} != {name: one.shape for name, one in own.items()}:
                 remedy = "Resume with the config the run was started with."

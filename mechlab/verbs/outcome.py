@@ -53,8 +53,8 @@ class Verb:
 
     With `kinds`, the command is followed by a kind (`train topk`): the fields of the kind's `Config` become options too
     and are handed over under `kind_key`; with `kind_lists` each takes several values. In a kind's place may stand one
-    of the `short_forms`. `nested` configs are reached by `-s NAME.KEY=VALUE`; help lists their keys. One that works
-    `in_several` processes may be started by torchrun.
+    of the `short_forms`, or one of `others`, verbs with a config of their own. `nested` configs are reached by
+    `-s NAME.KEY=VALUE`; help lists their keys. One that works `in_several` processes may be started by torchrun.
     """
 
     config: type[Config]
@@ -63,6 +63,7 @@ class Verb:
     kind_key: str = ""
     kind_lists: bool = False
     short_forms: Mapping[str, ShortForm] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
     nested: Mapping[str, type[Config]] = field(default_factory=dict)
     in_several: bool = False
 

@@ -1,6 +1,7 @@
 """`mechlab train KIND`: from a model and a text to a trained, judged and visible dictionary."""
 
 from mechlab.core.progress import Progress
+from mechlab.core.registry import Registry
 from mechlab.dictionaries import KINDS
 from mechlab.training.config import TrainConfig
 from mechlab.verbs.outcome import Outcome, ShortForm, Verb
@@ -34,6 +35,7 @@ VERB = Verb(
     kind_key="dictionary",
     nested={"training": TrainConfig},
     in_several=True,
+    others=Registry("model to train", {"codebook": "mechlab.verbs.train_codebook:VERB"}),
     short_forms={
         "transcoder": ShortForm(
             "A dictionary that rebuilds one site from another, as --site mlp.1 what an MLP gives from what it gets.",

@@ -3,9 +3,9 @@
 import pytest
 from oracles.tiny_models import FAMILIES, hooked_transformer, tiny, token_rows
 
-from mechlab.core.errors import UnknownName
+from mechlab.core.errors import UnknownName, UsageError
 from mechlab.models.huggingface import HuggingFaceModel
-from mechlab.models.sites import Site, all_sites
+from mechlab.models.sites import Site, all_sites, sites_of
 from mechlab.models.spec import ModelSpec
 
 SPEC = ModelSpec(
@@ -102,3 +102,23 @@ def test_an_attention_only_model_has_no_mlp_sites() -> None:
     kinds = {site.kind for site in all_sites(SPEC.model_copy(update={"d_mlp": 0}))}
     assert not kinds & {"mlp_out", "mlp_post", "resid_mid", "ln2_scale"}
     assert {"attn_out", "resid_post"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("mlp_out.1", ["mlp_out.1"]),
+        ("mlp_out", ["mlp_out.0", "mlp_out.1", "mlp_out.2", "mlp_out.3"]),
+        ("mlp_out.2, z.2,embed", ["embed", "z.2", "mlp_out.2"]),
+        ("blocks.1.attn.hook_z", ["z.1"]),
+    ],
+)
+def test_several_sites_stand_in_the_order_of_the_forward_pass(text, names):
+    assert [str(site) for site in sites_of(text, SPEC)] == names
+
+
+def test_a_site_given_twice_is_refused():
+    with pytest.raises(UsageError, match=r"site is there twice: 'mlp_out.1'"):
+        sites_of("mlp_out,mlp_out.1", SPEC)
+    with pytest.raises(UnknownName):
+        sites_of("mlp_out,nowhere", SPEC)

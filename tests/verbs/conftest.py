@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import small_codebooks
 from small_run import SMALL, call
 
 from mechlab.verbs.steps.opening import open_subject
@@ -14,6 +15,15 @@ def trained(model, tmp_path_factory):
     """Return the folder of a small run, and what the command that made it printed."""
     out = tmp_path_factory.mktemp("runs") / "small"
     done = call("train", "topk", "--model", model, *SMALL, "--out", out, "--json")
+    assert done.code == 0, done.err
+    return out, done
+
+
+@pytest.fixture(scope="session")
+def with_codebooks(model, tmp_path_factory):
+    """Return the folder of a small run of `train codebook`, and what the command that made it printed."""
+    out = tmp_path_factory.mktemp("runs") / "codebooks"
+    done = small_codebooks.train(model, out, "--json")
     assert done.code == 0, done.err
     return out, done
 

@@ -1,0 +1,27 @@
+"""What a model with codebooks is worth on held-out text: its loss beside that of the model it was."""
+
+from mechlab.core.estimate import Estimate
+from mechlab.corpora.rows import TokenRows
+from mechlab.interventions.codebook_model import CodebookModel
+from mechlab.metrics.next_token import RowLosses, loss_per_token, row_losses, times_as_much
+
+Metrics = dict[str, Estimate | int | float | None]
+
+
+def losses_before(model: CodebookModel, rows: TokenRows) -> dict[str, RowLosses]:
+    """Return each row's loss before training: of the model without codebooks, and with codes drawn at random."""
+    with model.without_codebooks():
+        plain = row_losses(model, rows)
+    return {"unmodified": plain, "untrained": row_losses(model, rows)}
+
+
+def judged(model: CodebookModel, rows: TokenRows, before: dict[str, RowLosses], seed: int) -> Metrics:
+    """Return loss with codebooks, that of the controls, and how many times the unmodified model's it is."""
+    now = row_losses(model, rows)
+    return {
+        "ce_loss": loss_per_token(now, seed),
+        "ce_loss_ratio": times_as_much(now, before["unmodified"], seed),
+        "unmodified.ce_loss": loss_per_token(before["unmodified"], seed),
+        "untrained.ce_loss": loss_per_token(before["untrained"], seed),
+        "n_tokens": int(now[:, 1].sum()),
+    }
