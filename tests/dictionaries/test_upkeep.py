@@ -72,3 +72,21 @@ def test_as_many_rows_as_asked_are_drawn_without_repeats_while_there_are_enough(
     rows = torch.arange(10.0)[:, None]
     assert drawn_rows(rows, 10, draw()).flatten().sort().values.tolist() == rows.flatten().tolist()
     assert len(drawn_rows(rows, 25, draw())) == 25
+
+
+def test_no_centre_is_left_without_rows_it_could_have() -> None:
+    """Eight of ten first draws fall on one row's copies, whose centres get nothing after the first."""
+    rows = torch.cat([torch.ones(80, 4), torch.randn(20, 4, generator=draw(3))])
+    centres = spherical_centres(rows, 10, draw(1), n_iterations=30)
+    owner = (rows @ torch.nn.functional.normalize(centres, dim=-1).T).argmax(1)
+    assert len(owner.unique()) >= 9
+    assert bool((centres.norm(dim=1) > 0).all())
+
+
+def test_normalised_vectors_keep_the_spread_that_vectors_had_at_the_start() -> None:
+    rows = 7 * torch.randn(300, 16, generator=draw())
+    book = Codebook(CodebookConfig(d_in=16, n_codes=8))
+    start_from(book, rows, draw())
+    assert float(book.scale) == pytest.approx(7, rel=0.1)
+    spread = book.normalised(3 * rows).std(dim=-1, correction=0)
+    torch.testing.assert_close(spread, torch.full_like(spread, float(book.scale)), rtol=1e-3, atol=0)

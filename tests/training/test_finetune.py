@@ -65,6 +65,16 @@ class Rows:
         return (start * 2 ** torch.arange(6)) % D_VOCAB
 
 
+class Once:
+    """The same rows at every step."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        self.tokens = tokens
+
+    def batch(self, step: int) -> Tensor:
+        return self.tokens
+
+
 def trained(config: FinetuneConfig = QUICK, **watch: Any) -> Small:
     model = Small()
     finetune(model, Rows(), config, Watcher(**watch))
@@ -129,6 +139,22 @@ def test_codes_nobody_chooses_are_put_where_vectors_are() -> None:
         model = trained(QUICK.model_copy(update={"n_steps": 60, "revive_every_steps": every}))
         used[every] = losses_of(model, tokens).snapped["here"].ids.unique().numel()
     assert used[5] == D_VOCAB * 2 * 2 > used[None]  # each token its own codes, in both groups and slots
+
+
+def test_a_code_that_is_put_elsewhere_forgets_what_moved_it() -> None:
+    run = FinetuneRun(Small(), Rows(), QUICK)
+    run.advance()
+    moments = run.of_codes.state[run.codes["here"]]
+    used = (moments["exp_avg"] != 0).any(1)
+    run.chosen["here"].zero_()  # as if nobody had chosen them since
+    run.step = 2
+    run.source = Once(run.source.batch(0)[:1, :2])
+    losses = run.advance()
+    chosen = torch.zeros_like(used)
+    chosen[losses.snapped["here"].ids.flatten()] = True
+    assert bool((used & ~chosen).any())
+    assert not moments["exp_avg"][~chosen].any() and not moments["exp_avg_sq"][~chosen].any()
+    assert bool(moments["exp_avg"][chosen].any())
 
 
 def test_codes_are_left_alone_in_the_last_part_of_a_run() -> None:
