@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.codebook_model import CodebookModel, CodeEdit
+from mechlab.models.sites import Site
 
 Slots = Literal["one", "all"]
 
@@ -56,7 +57,9 @@ def activate_codes(
         if not 0 <= choice.code < n_all:
             raise UsageError(f"no such code at {choice.site}", value=choice.code, remedy=f"Codes are 0..{n_all - 1}.")
         by_site.setdefault(choice.site, []).append(choice.code)
-    edits = {site: _edit(model, site, list(dict.fromkeys(own)), slots, positions) for site, own in by_site.items()}
+    edits: dict[str | Site, CodeEdit] = {
+        site: _edit(model, site, list(dict.fromkeys(own)), slots, positions) for site, own in by_site.items()
+    }
     return model.edit_codes(edits) if edits else nullcontext()
 
 

@@ -12,6 +12,7 @@ from mechlab.store.verification import Problem, verify_file, verify_folder
 LOG_NAME = "metrics.jsonl"
 DICTIONARY_NAME = "dictionary"
 MODEL_NAME = "model"
+CODES_NAME = "codes.arrow"
 REPORT_NAME = "report.html"
 CHECKPOINTS_NAME = "checkpoints"
 

@@ -24,13 +24,14 @@ from mechlab.store.checkpoints import (
     write_checkpoint,
 )
 from mechlab.store.checksums import record_file
+from mechlab.store.code_index import write_code_index
 from mechlab.store.codebook_folder import Tensors, write_codebooks
 from mechlab.store.dictionary_folder import write_dictionary
 from mechlab.store.disk import explained, sync, write_bytes
 from mechlab.store.lock import LOCK_NAME, FolderLock
 from mechlab.store.manifest import MANIFEST_NAME, Identity, Metric, RunManifest, read_manifest, write_manifest
 from mechlab.store.provenance import provenance_now, timestamp
-from mechlab.store.run import CHECKPOINTS_NAME, DICTIONARY_NAME, LOG_NAME, MODEL_NAME, Run, finished_run
+from mechlab.store.run import CHECKPOINTS_NAME, CODES_NAME, DICTIONARY_NAME, LOG_NAME, MODEL_NAME, Run, finished_run
 from mechlab.store.shards import write_shard
 from mechlab.store.verification import stored_files
 
@@ -137,6 +138,10 @@ class RunWriter:
     def write_codebooks(self, configs: Mapping[str, Mapping[str, Any]], tensors: Tensors) -> None:
         """Write a model's codebooks beside it."""
         write_codebooks(self.folder / MODEL_NAME, configs, tensors)
+
+    def write_codes(self, columns: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Write the index of a model's codes."""
+        write_code_index(self.folder / CODES_NAME, columns, facts)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, such as its report."""

@@ -13,6 +13,7 @@ VERBS = Registry(
         "train": "mechlab.verbs.train:VERB",
         "sweep": "mechlab.verbs.sweep:VERB",
         "evaluate": "mechlab.verbs.evaluate:VERB",
+        "codes": "mechlab.verbs.codes:VERB",
         "show": "mechlab.verbs.show:VERB",
         "runs": "mechlab.verbs.runs:VERB",
         "convert": "mechlab.verbs.convert:VERB",

@@ -13,7 +13,7 @@ def run(config: Config, progress: Progress) -> Outcome:
 
     made = codebook_run(config, progress)
     data, table = run_summary(made)
-    return Outcome(data, (table,), (f"run:  {made.folder}",))
+    return Outcome(data, (table,), (f"run:  {made.folder}", f"open: {made.folder / 'report.html'}"))
 
 
 VERB = Verb(Config, run, nested={"training": FinetuneConfig})

@@ -17,7 +17,7 @@ from mechlab.views.numbers import interval, measured, number
 from mechlab.views.palette import DARK, LIGHT, THEMES, Palette
 
 
-def render_page(template: str, data: Any, own_scripts: Sequence[str], **parts: Any) -> str:
+def render_page(template: str, data: Any, own_scripts: Sequence[str], *, has_figures: bool = True, **parts: Any) -> str:
     """Return a template as one HTML page that holds everything it shows and asks no network.
 
     Every text is escaped, and a content policy lets the page run only the scripts it was written with, so that a
@@ -26,13 +26,11 @@ def render_page(template: str, data: Any, own_scripts: Sequence[str], **parts: A
     Args:
         template: name of the template.
         data: what the page is about; stands in it as JSON too.
-        own_scripts: the template's scripts; plotly and the script that draws the figures are added.
+        own_scripts: the template's scripts.
+        has_figures: add plotly, and the script that draws the figures.
         parts: what else the template places.
     """
-    scripts = {name: Markup(template_text(name)) for name in (*own_scripts, "figures.js")}
-    # Map credits and a logo's link name hosts; written with escaped slashes, the same strings look like no address, so
-    # that whoever searches a page for what it loads finds nothing.
-    scripts["plotly.js"] = Markup(get_plotlyjs().replace("://", ":\\/\\/"))
+    scripts = {name: Markup(template_text(name)) for name in own_scripts} | (_drawing() if has_figures else {})
     page = environment()
     page.filters.update(number=number, interval=interval, measured=measured)
     text = page.get_template(template).render(
@@ -62,6 +60,13 @@ def both_themes(draw: Callable[[Palette], Figure]) -> Markup:
 def template_text(name: str) -> str:
     """Return a file of the templates' folder as it is."""
     return files("mechlab.views").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _drawing() -> dict[str, Markup]:
+    # Map credits and a logo's link name hosts; written with escaped slashes, the same strings look like no address, so
+    # that whoever searches a page for what it loads finds nothing.
+    plotly = Markup(get_plotlyjs().replace("://", ":\\/\\/"))
+    return {"figures.js": Markup(template_text("figures.js")), "plotly.js": plotly}
 
 
 def _policy(scripts: list[Markup]) -> str:

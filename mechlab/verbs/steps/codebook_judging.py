@@ -1,8 +1,10 @@
-"""What a model with codebooks is worth on held-out text: its loss beside that of the model it was."""
+"""What a model with codebooks is worth on held-out text: its loss beside that of the model it was, its codes' use."""
 
 from mechlab.core.estimate import Estimate
 from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.codebook_model import CodebookModel
+from mechlab.metrics.code_index import CodeIndex
+from mechlab.metrics.code_use import code_use
 from mechlab.metrics.next_token import RowLosses, loss_per_token, row_losses, times_as_much
 
 Metrics = dict[str, Estimate | int | float | None]
@@ -25,3 +27,12 @@ def judged(model: CodebookModel, rows: TokenRows, before: dict[str, RowLosses], 
         "untrained.ce_loss": loss_per_token(before["untrained"], seed),
         "n_tokens": int(now[:, 1].sum()),
     }
+
+
+def use_of_codes(index: CodeIndex) -> Metrics:
+    """Return, for each site, the share of codes that are used at all and the perplexity of their use."""
+    found: Metrics = {}
+    for use in code_use(index):
+        if use.group is None:
+            found |= {f"alive_share.{use.site}": use.alive_share, f"perplexity.{use.site}": use.perplexity}
+    return found

@@ -4,7 +4,8 @@
 2. A run that is already there is returned as it is.
 3. Tokenise; place the codes by k-means, layer by layer, or go on from the last checkpoint.
 4. Train model and codes; judge the model on the held-out rows beside what it was before.
-5. Write the model's folder and its codebooks; the run gets its name when all of it is on the disk.
+5. Write the model's folder, its codebooks, the index of its codes on those rows, and the page to browse them; the run
+   gets its name when all of it is on the disk.
 """
 
 from dataclasses import dataclass, replace
@@ -22,18 +23,20 @@ from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.interventions.codebook_start import new_codebooks, start_codebooks
+from mechlab.metrics.code_index import index_codes
 from mechlab.models.route import Route
 from mechlab.models.saving import save_model
 from mechlab.models.sites import sites_of
 from mechlab.store.manifest import Identity
-from mechlab.store.run import Run, finished_run, open_run
+from mechlab.store.run import REPORT_NAME, Run, finished_run, open_run
 from mechlab.store.writer import RunWriter
 from mechlab.training.course import Watcher
 from mechlab.training.finetune import finetune
 from mechlab.training.finetune_config import FinetuneConfig
 from mechlab.training.state import TrainingState
 from mechlab.verbs.codebook_options import CodebookOptions
-from mechlab.verbs.steps.codebook_judging import judged, losses_before
+from mechlab.verbs.steps.codebook_judging import judged, losses_before, use_of_codes
+from mechlab.verbs.steps.codebook_page import codebook_page
 from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, training_rows
 from mechlab.verbs.subject import ReadingConfig, SubjectConfig
 
@@ -76,7 +79,11 @@ def codebook_run(options: CodebookOptions, progress: Progress) -> Run:
         held_out, rows = held_out_rows(subject, progress), training_rows(subject, progress)
         before = losses_before(model, held_out)
         _train(options, model, rows, writer, progress)
-        metrics = judged(model, held_out, before, options.seed)
+        index = index_codes(model, held_out, progress)
+        metrics = {**judged(model, held_out, before, options.seed), **use_of_codes(index)}
+        writer.write_codes(index.columns(), index.facts())
+        found = (index, held_out, metrics)
+        writer.write_text(REPORT_NAME, codebook_page(options, subject, identity, found, progress))
         writer.write_model(lambda folder: save_model(subject.model, folder))
         writer.write_codebooks(
             {site: book.config.model_dump(mode="json") for site, book in model.codebooks.items()},

@@ -1,0 +1,34 @@
+"""`mechlab codes RUN`: which codes of a model with codebooks stand for a cause, by pattern or by label."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveInt
+
+from mechlab.core.config import Config as BaseConfig
+from mechlab.core.progress import Progress
+from mechlab.verbs.outcome import Outcome, Positional, Verb
+
+
+class Config(BaseConfig):
+    """Which run, which cause, and how many codes."""
+
+    run: Annotated[str, Positional()] = Field(
+        description="Folder of a run of `train codebook`, or its id's first digits."
+    )
+    regex: str | None = Field(None, description="Tokens that overlap a match of this regular expression in the text.")
+    label: str | None = Field(None, description="Tokens with this label: month=May, or month for any of its values.")
+    min_recall: float = Field(0.01, ge=0.0, le=1.0, description="Leave out codes that find less of the cause.")
+    top: PositiveInt = Field(10, description="Codes to list, the best F1 first.")
+    root: Path = Field(Path("runs"), description="Folder in which ids are looked up.")
+    device: str = Field("auto", description="auto, cpu, cuda or mps.")
+
+
+def run(config: Config, progress: Progress) -> Outcome:
+    """Rank the codes of a run by how well each tells a cause's tokens, in its held-out text, from all others."""
+    from mechlab.verbs.steps.code_finding import find_codes
+
+    return find_codes(config, progress)
+
+
+VERB = Verb(Config, run)
