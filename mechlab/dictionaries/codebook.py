@@ -147,11 +147,11 @@ class Codebook(torch.nn.Module):
             ids[:, group] = chosen.kept.columns.view(-1, config.k).gather(1, order) + group * config.n_codes
         return ids.view(*x.shape[:-1], config.n_groups, config.k)
 
-    def _compared(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _compared(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield, for each group, matrix and bias whose largest products are the most similar codes."""
         for codes in self.codes.detach().split(self.config.n_codes):
             if self.config.similarity == "cosine":
-                yield torch.nn.functional.normalize(codes, dim=-1), codes.new_zeros(len(codes))
+                yield torch.nn.functional.normalize(codes, dim=-1), None
             else:
                 yield codes, -0.5 * codes.square().sum(-1)
 

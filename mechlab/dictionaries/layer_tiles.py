@@ -26,8 +26,8 @@ class LayerTiles(Tiles):
     def layers(self) -> list[Tiles]:
         """The tiles of each layer."""
         n = self.n_layers
-        scales = [None] * n if self.scale is None else self.scale.chunk(n)
-        parts = zip(self.centred.chunk(n), self.encoder.chunk(n), self.b_enc.chunk(n), scales, strict=True)
+        biases, scales = ([None] * n if own is None else own.chunk(n) for own in (self.b_enc, self.scale))
+        parts = zip(self.centred.chunk(n), self.encoder.chunk(n), biases, scales, strict=True)
         return [Tiles(*part) for part in parts]
 
     def __iter__(self) -> Iterator[tuple[int, Codes]]:

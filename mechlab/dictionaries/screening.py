@@ -46,17 +46,24 @@ class UpperBounds(Tiles):
     """Upper bounds of all contributions that are positive, a few rows at a time."""
 
     def __iter__(self) -> Iterator[tuple[int, Codes]]:
-        scale = torch.ones_like(self.b_enc) if self.scale is None else self.scale
-        encoder, gain = self.encoder.bfloat16().T, (1 + OF_PRODUCT) * scale
-        by_norm = OF_FACTORS * self.encoder.norm(dim=-1) * scale
+        encoder, lengths = self.encoder.bfloat16().T, self.encoder.norm(dim=-1)
+        scale = torch.ones_like(lengths) if self.scale is None else self.scale
+        by_norm, gain = OF_FACTORS * lengths * scale, (1 + OF_PRODUCT) * scale
         # A product below zero that its bias lifts above zero is smaller than the bias.
-        bias = (self.b_enc + 2 * OF_PRODUCT * self.b_enc.relu()) * scale
+        bias = None if self.b_enc is None else (self.b_enc + 2 * OF_PRODUCT * self.b_enc.relu()) * scale
         for start, rows, tile in self.parts():
-            torch.addcmul(bias, rows.norm(dim=-1, keepdim=True), by_norm, out=tile)
-            yield start, tile.addcmul_((rows.bfloat16() @ encoder).float(), gain)
+            norms = rows.norm(dim=-1, keepdim=True)
+            product = rows.bfloat16() @ encoder
+            if bias is None and self.scale is None:
+                yield start, tile.copy_(product).mul_(1 + OF_PRODUCT).add_(norms * by_norm.max())
+            else:
+                torch.mul(norms, by_norm, out=tile) if bias is None else torch.addcmul(bias, norms, by_norm, out=tile)
+                yield start, tile.addcmul_(product.float(), gain)
 
 
 def contributions_of(tiles: Tiles, kept: Kept) -> Float[Tensor, "n_kept"]:
     """Return the contributions at some places, in float32."""
-    found = dot_rows(tiles.centred, tiles.encoder, kept).add_(tiles.b_enc[kept.columns])
+    found = dot_rows(tiles.centred, tiles.encoder, kept)
+    if tiles.b_enc is not None:
+        found = found.add_(tiles.b_enc[kept.columns])
     return found if tiles.scale is None else found.mul_(tiles.scale[kept.columns])

@@ -17,7 +17,7 @@ SAMPLE_ROWS = 32
 
 @dataclass(frozen=True)
 class Tiles:
-    """Pre-activations of centred inputs, each in units of `scale` if that is given.
+    """Pre-activations of centred inputs, each in units of `scale` if that is given; `b_enc` None is a bias of zero.
 
     Iterating yields (first row, contributions of the tile's rows); the tile is overwritten by the next one.
     """
@@ -26,7 +26,7 @@ class Tiles:
 
     centred: Float[Tensor, "batch d_in"]
     encoder: Float[Tensor, "d_sae d_in"]
-    b_enc: Float[Tensor, "d_sae"]
+    b_enc: Float[Tensor, "d_sae"] | None
     scale: Float[Tensor, "d_sae"] | None
 
     @property
@@ -35,11 +35,18 @@ class Tiles:
         return len(self.centred), len(self.encoder)
 
     def __iter__(self) -> Iterator[tuple[int, Codes]]:
-        bias = self.b_enc if self.scale is None else self.b_enc * self.scale
-        by = multiplier()
+        bias, scale, by = self.bias, self.scale, multiplier()
         for start, rows, space in self.parts():
             tile = by.product(rows, self.encoder.T, out=space)
-            yield start, tile.add_(bias) if self.scale is None else torch.addcmul(bias, tile, self.scale, out=tile)
+            if bias is None:
+                yield start, tile if scale is None else tile.mul_(scale)
+            else:
+                yield start, tile.add_(bias) if scale is None else torch.addcmul(bias, tile, scale, out=tile)
+
+    @property
+    def bias(self) -> Float[Tensor, "d_sae"] | None:
+        """The bias in the units of contributions."""
+        return self.b_enc if self.b_enc is None or self.scale is None else self.b_enc * self.scale
 
     def parts(self) -> Iterator[tuple[int, Inputs, Codes]]:
         """Yield the first row, the rows, and the space for the contributions of each tile."""

@@ -28,7 +28,7 @@ def spherical_centres(
     centres = drawn_rows(rows, n_centres, draw)
     for _ in range(n_iterations):
         unit = torch.nn.functional.normalize(centres, dim=-1)
-        owner = largest_of_rows(Tiles(rows, unit, rows.new_zeros(n_centres), None), 1).kept.columns
+        owner = largest_of_rows(Tiles(rows, unit, None, None), 1).kept.columns
         sizes = owner.bincount(minlength=n_centres)
         centres = torch.zeros_like(centres).index_add_(0, owner, rows) / sizes.clamp(min=1)[:, None]
         empty = sizes == 0

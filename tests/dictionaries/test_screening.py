@@ -1,5 +1,7 @@
 """Screening: upper bounds are upper bounds, and what is chosen by them is what float32 chooses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -45,6 +47,19 @@ def test_no_positive_contribution_exceeds_its_bound(seed: int, spread: float, sh
     tiles = uneven(seed, spread, shift)
     true, bounds = in_float64(tiles), UpperBounds(**vars(tiles)).whole().double()
     assert bool((bounds >= true)[true > 0].all())
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_so_it_is_without_bias_or_scale(biased: bool, scaled: bool) -> None:
+    whole = uneven(8, 1.0)
+    parts = replace(whole, b_enc=whole.b_enc if biased else None, scale=whole.scale if scaled else None)
+    as_zero = replace(whole, b_enc=parts.b_enc if biased else torch.zeros(D_SAE))
+    true = in_float64(replace(as_zero, scale=whole.scale if scaled else torch.ones(D_SAE)))
+    torch.testing.assert_close(parts.whole().double(), true, rtol=1e-4, atol=1e-4)
+    assert bool((UpperBounds(**vars(parts)).whole().double() >= true)[true > 0].all())
+    kept = Kept.flat(torch.tensor([0, 7, 161, BATCH * D_SAE - 1]), BATCH, D_SAE)
+    torch.testing.assert_close(contributions_of(parts, kept).double(), kept.gather(true), rtol=1e-4, atol=1e-4)
 
 
 @settings(deadline=None, max_examples=20)
