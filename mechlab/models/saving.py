@@ -19,6 +19,9 @@ def save_model(model: LanguageModel, folder: Path) -> None:
     if not isinstance(model, HuggingFaceModel):
         raise UsageError("only a Hugging Face model can be saved", value=type(model).__name__)
     hf_logging.disable_progress_bar()
-    model.module.save_pretrained(folder, safe_serialization=True)
+    model.module.save_pretrained(folder)
     if isinstance(model.tokenizer, HuggingFaceTokenizer):
         model.tokenizer.wrapped.save_pretrained(folder)
+    mode = (folder / "config.json").stat().st_mode
+    for file in folder.glob("*.safetensors"):
+        file.chmod(mode)  # safetensors leaves its files readable by their owner alone

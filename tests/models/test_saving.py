@@ -23,6 +23,7 @@ def test_it_comes_back_as_it_was(family, tmp_path):
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "two").iterdir())
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
+    assert len({path.stat().st_mode for path in (tmp_path / "one").iterdir()}) == 1
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
 
 

@@ -38,3 +38,11 @@ def test_its_files_are_whole_and_no_pickles(with_codebooks):
 )
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_left(model, tmp_path, more, said):
     assert_refused(train(model, tmp_path / "out", *more), tmp_path / "out", *said)
+
+
+def test_its_table_has_the_loss_beside_both_controls(with_codebooks):
+    out, _ = with_codebooks
+    shown = call("show", out, "--quiet")
+    assert shown.code == 0
+    text = " ".join(shown.out.split())
+    assert "ce_loss" in text and "ce_loss_ratio" in text and "untrained" in text and "unmodified" in text

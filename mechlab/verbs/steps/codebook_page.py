@@ -46,6 +46,8 @@ def codebook_page(
             "Precision is the cause's share of the tokens a code is active on, recall the code's share of the cause's.",
             "Intervals are 95 % bootstrap intervals over rows of text; a score without one stands on too few rows. "
             "This is one training seed.",
+            "The unmodified model was not trained further: on text unlike its own, or in longer rows, training alone "
+            "makes a model better, whatever its codes cost.",
             "Codes were chosen to be shown: they are not a sample of all.",
         ),
         use=use_rows(code_use(index)),
