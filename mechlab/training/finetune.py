@@ -88,9 +88,12 @@ class FinetuneRun:
         self.codes = {site: book.codes for site, book in model.codebooks.items()}
         self.scales = {site: book.scale for site, book in model.codebooks.items()}
         self.chosen = {site: codes.new_zeros(len(codes), dtype=torch.int64) for site, codes in self.codes.items()}
-        self.of_codes = torch.optim.SparseAdam(self.codes.values(), lr=config.rate_of_codes, betas=config.betas)
+        nothing = [torch.nn.Parameter()]  # an optimiser wants parameters, also where there are no codes or no weights
+        self.of_codes = torch.optim.SparseAdam(
+            self.codes.values() or nothing, lr=config.rate_of_codes, betas=config.betas
+        )
         self.of_weights = torch.optim.AdamW(
-            self.weights.values() or [torch.nn.Parameter()],
+            self.weights.values() or nothing,
             lr=config.lr,
             betas=config.betas,
             weight_decay=config.weight_decay,
@@ -109,7 +112,9 @@ class FinetuneRun:
             TrainingDiverged: the loss is not finite or has exploded.
         """
         losses = losses_of(self.model, self.source.batch(self.step))
-        total = losses.prediction + self.config.error_weight * torch.stack(list(losses.errors.values())).sum()
+        total = losses.prediction + self.config.error_weight * sum(
+            losses.errors.values(), torch.zeros_like(losses.prediction)
+        )
         self.guard.check_loss(total.item(), self)
         total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.grad_clip or math.inf)
@@ -149,7 +154,8 @@ class FinetuneRun:
         if self.weights:
             of_weights = unprefixed("optimizer_of_weights", state.tensors)
             restore_optimizer(self.of_weights, self.weights, of_weights)
-        restore_optimizer(self.of_codes, self.codes, unprefixed("optimizer_of_codes", state.tensors))
+        if self.codes:
+            restore_optimizer(self.of_codes, self.codes, unprefixed("optimizer_of_codes", state.tensors))
         self.step, self.guard.level = int(state.numbers["step"]), state.numbers["loss_level"]
         self.last_checkpoint = self.step
 
@@ -194,7 +200,7 @@ def finetune(
     resume: TrainingState | None = None,
     seed: int = 0,
 ) -> None:
-    """Train a model with codebooks in place.
+    """Train a model with codebooks in place; without any it is plain training on next tokens, the control.
 
     Args:
         model: on the device it trains on.

@@ -28,6 +28,9 @@ class CodebookOptions(ReadingConfig):
     batch_rows: PositiveInt = Field(32, description="Rows per training step.")
     lr: PositiveFloat = Field(2e-3, description="Peak learning rate.")
     train: Literal["all", "codes"] = Field("all", description="What learns: model and codes, or codes only.")
+    control: bool = Field(
+        True, description="Also train the model without codebooks, to tell what codes cost from what training gains."
+    )
     checkpoint_every: PositiveInt = Field(200, description="Steps between checkpoints.")
     training: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The loop's own keys.")
     resume: bool = Field(False, description="Go on with unfinished work in the same folder.")

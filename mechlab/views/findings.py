@@ -32,6 +32,7 @@ MEANINGS = {
     "dead_share": "features that never fired on the tokens judged",
     "ce_loss": "loss per token of the model with its codebooks",
     "ce_loss_ratio": "that loss as a multiple of the unmodified model's",
+    "ce_loss_ratio_finetuned": "the same of the model trained as long without codebooks: what codes alone cost",
     "mean_f1.dictionary": "best feature per known cause, F1 on tokens it was not chosen on, averaged over causes",
     "mean_auc.dictionary": "the same by area under the ROC curve",
 }
@@ -41,8 +42,8 @@ CONTROLS = ("random_dictionary", "neurons", "shuffled_labels")
 def metric_rows(metrics: Mapping[str, Estimate | int | float | None]) -> tuple[MetricRow, ...]:
     """Return the metrics that have a meaning to show, each beside what its controls score.
 
-    Of several sites each has a row `NAME.SITE` below that of all. Controls of `NAME` stand under `untrained.NAME` and
-    `unmodified.NAME`, those of `STEM.dictionary` under `STEM.random_dictionary` ...
+    Of several sites each has a row `NAME.SITE` below that of all. Controls of `NAME` stand under `untrained.NAME`,
+    `unmodified.NAME` and `finetuned.NAME`, those of `STEM.dictionary` under `STEM.random_dictionary` ...
     """
     parts = {name: [of for of in metrics if of.startswith(f"{name}.")] for name in MEANINGS}
     meanings = {
@@ -92,7 +93,7 @@ def feature_card(portrait: FeaturePortrait) -> FeatureCard:
 def _baselines(name: str, metrics: Mapping[str, Estimate | int | float | None]) -> tuple[Baseline, ...]:
     stem = name.removesuffix(".dictionary")
     controls = {f"{stem}.{control}": control.replace("_", " ") for control in CONTROLS}
-    controls |= {f"{control}.{name}": control for control in ("untrained", "unmodified")}
+    controls |= {f"{control}.{name}": control for control in ("untrained", "unmodified", "finetuned")}
     found = [(label, metrics.get(key)) for key, label in controls.items()]
     return tuple(Baseline(name=label, value=one.value) for label, one in found if isinstance(one, Estimate))
 

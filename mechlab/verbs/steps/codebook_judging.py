@@ -17,16 +17,20 @@ def losses_before(model: CodebookModel, rows: TokenRows) -> dict[str, RowLosses]
     return {"unmodified": plain, "untrained": row_losses(model, rows)}
 
 
-def judged(model: CodebookModel, rows: TokenRows, before: dict[str, RowLosses], seed: int) -> Metrics:
-    """Return loss with codebooks, that of the controls, and how many times the unmodified model's it is."""
+def judged(model: CodebookModel, rows: TokenRows, controls: dict[str, RowLosses], seed: int) -> Metrics:
+    """Return loss with codebooks, that of the controls, and how many times it is the unmodified model's.
+
+    With a control `finetuned`, trained alike without codebooks, also how many times it is that one's.
+    """
     now = row_losses(model, rows)
-    return {
+    found: Metrics = {
         "ce_loss": loss_per_token(now, seed),
-        "ce_loss_ratio": times_as_much(now, before["unmodified"], seed),
-        "unmodified.ce_loss": loss_per_token(before["unmodified"], seed),
-        "untrained.ce_loss": loss_per_token(before["untrained"], seed),
-        "n_tokens": int(now[:, 1].sum()),
+        "ce_loss_ratio": times_as_much(now, controls["unmodified"], seed),
     }
+    if "finetuned" in controls:
+        found["ce_loss_ratio_finetuned"] = times_as_much(now, controls["finetuned"], seed)
+    found |= {f"{name}.ce_loss": loss_per_token(losses, seed) for name, losses in controls.items()}
+    return {**found, "n_tokens": int(now[:, 1].sum())}
 
 
 def use_of_codes(index: CodeIndex) -> Metrics:

@@ -20,7 +20,9 @@ from mechlab.views.report_data import Command, Fact
 LOSSES = {
     "ce_loss": "loss per token",
     "ce_loss_ratio": "times the unmodified model's loss",
+    "ce_loss_ratio_finetuned": "times that of training alone",
     "unmodified.ce_loss": "the unmodified model's loss",
+    "finetuned.ce_loss": "loss trained as long without codebooks",
     "untrained.ce_loss": "loss with codes drawn at random",
 }
 
@@ -47,7 +49,7 @@ def codebook_page(
             "Intervals are 95 % bootstrap intervals over rows of text; a score without one stands on too few rows. "
             "This is one training seed.",
             "The unmodified model was not trained further: on text unlike its own, or in longer rows, training alone "
-            "makes a model better, whatever its codes cost.",
+            "makes a model better. What codes cost is told by the model trained as long without them.",
             "Codes were chosen to be shown: they are not a sample of all.",
         ),
         use=use_rows(code_use(index)),
@@ -65,12 +67,15 @@ def codebook_page(
 
 
 def _summary(options: CodebookOptions, subject: Subject, metrics: Metrics) -> str:
-    ratio = metrics["ce_loss_ratio"]
-    worth = f" Its loss is {measured(ratio)} {interval(ratio)} times" if isinstance(ratio, Estimate) else ""
-    sites = f"{len(subject.route.inputs)} sites"
+    beside = {"ce_loss_ratio": "that of the unmodified model", "ce_loss_ratio_finetuned": "that of training alone"}
+    worth = [
+        f"{measured(ratio)} {interval(ratio)} times {model}"
+        for name, model in beside.items()
+        if isinstance(ratio := metrics.get(name), Estimate)
+    ]
     return (
-        f"At {sites} of {options.model} only the {options.combine} of {options.k} codes of each group goes on."
-        f"{worth} that of the unmodified model, on held-out text."
+        f"At {len(subject.route.inputs)} sites of {options.model} only the {options.combine} of {options.k} codes of "
+        f"each group goes on. On held-out text its loss is {' and '.join(worth)}."
     )
 
 
@@ -78,7 +83,7 @@ def _facts(options: CodebookOptions, subject: Subject, metrics: Metrics) -> tupl
     losses = {
         label: f"{measured(one)} {interval(one)} {one.unit}".rstrip()
         for name, label in LOSSES.items()
-        if isinstance(one := metrics[name], Estimate)
+        if isinstance(one := metrics.get(name), Estimate)
     }
     known = {
         "model": f"{options.model}, {subject.model.spec.n_layers} layers, width {subject.model.spec.d_model}",

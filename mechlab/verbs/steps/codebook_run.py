@@ -3,7 +3,8 @@
 1. Load the model, find the sites, open the text; refuse what cannot work before anything is read.
 2. A run that is already there is returned as it is.
 3. Tokenise; place the codes by k-means, layer by layer, or go on from the last checkpoint.
-4. Train model and codes; judge the model on the held-out rows beside what it was before.
+4. Train model and codes; judge the model on the held-out rows, beside what it was before and what the same training
+   makes of it without codebooks.
 5. Write the model's folder, its codebooks, the index of its codes on those rows, and the page to browse them; the run
    gets its name when all of it is on the disk.
 """
@@ -24,6 +25,7 @@ from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.interventions.codebook_start import new_codebooks, start_codebooks
 from mechlab.metrics.code_index import index_codes
+from mechlab.metrics.next_token import row_losses
 from mechlab.models.route import Route
 from mechlab.models.saving import save_model
 from mechlab.models.sites import sites_of
@@ -79,6 +81,8 @@ def codebook_run(options: CodebookOptions, progress: Progress) -> Run:
         held_out, rows = held_out_rows(subject, progress), training_rows(subject, progress)
         before = losses_before(model, held_out)
         _train(options, model, rows, writer, progress)
+        if options.control and options.train == "all":
+            before["finetuned"] = row_losses(_without_codebooks(options, rows, progress), held_out)
         index = index_codes(model, held_out, progress)
         metrics = {**judged(model, held_out, before, options.seed), **use_of_codes(index)}
         writer.write_codes(index.columns(), index.facts())
@@ -146,9 +150,20 @@ def _train(
         start_codebooks(model, rows.tokens[:n_rows].long(), seed=options.seed, progress=progress)
     if found is not None:
         progress.note(f"resuming after step {found.step}")
-    order = torch.randperm(len(rows), generator=torch_generator(options.seed, "order of rows"))
     watcher = Watcher(
         progress, writer.log, lambda step, state: writer.save_checkpoint(step, state.tensors, state.numbers)
     )
     resume = None if found is None else TrainingState(found.tensors, found.numbers)
-    finetune(model, RowBatches(rows.tokens, order, options.batch_rows), config, watcher, resume, options.seed)
+    finetune(model, _batches(options, rows), config, watcher, resume, options.seed)
+
+
+def _without_codebooks(options: CodebookOptions, rows: TokenRows, progress: Progress) -> CodebookModel:
+    """Return the model trained as long on the same batches with nothing in its way."""
+    model = CodebookModel(open_codebook_subject(options).model, {})
+    finetune(model, _batches(options, rows), finetune_config(options), Watcher(progress))
+    return model
+
+
+def _batches(options: CodebookOptions, rows: TokenRows) -> RowBatches:
+    order = torch.randperm(len(rows), generator=torch_generator(options.seed, "order of rows"))
+    return RowBatches(rows.tokens, order, options.batch_rows)

@@ -30,7 +30,9 @@ def test_controls_are_of_the_model_as_it_was():
     assert found["untrained.ce_loss"] == drawn
     assert found["ce_loss"] == loss_per_token(row_losses(model, rows)) != drawn
     assert found["ce_loss_ratio"].value == pytest.approx(found["ce_loss"].value / alone.value)
-    assert found["n_tokens"] == 9 * 15
+    assert found["n_tokens"] == 9 * 15 and "ce_loss_ratio_finetuned" not in found
+    controlled = judged(model, rows, {**before, "finetuned": 2 * before["unmodified"]}, seed=0)
+    assert controlled["ce_loss_ratio_finetuned"].value == pytest.approx(found["ce_loss_ratio"].value / 2)
 
 
 def test_use_is_that_of_whole_sites():

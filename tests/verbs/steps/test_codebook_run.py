@@ -8,8 +8,16 @@ import torch
 from small_codebooks import SMALL, train
 from small_run import contents, spawn, wait
 
+from mechlab.core.progress import SILENT
 from mechlab.verbs.codebook_options import CodebookOptions
-from mechlab.verbs.steps.codebook_run import RowBatches, finetune_config, identity_of, open_codebook_subject
+from mechlab.verbs.steps.codebook_run import (
+    RowBatches,
+    _without_codebooks,
+    finetune_config,
+    identity_of,
+    open_codebook_subject,
+)
+from mechlab.verbs.steps.opening import training_rows
 
 LONG = ("--tokens", "25600", "-s", "training.revive_every_steps=3")
 NOWHERE_IN_THE_ID = {"out", "device", "threads", "resume"}
@@ -71,6 +79,7 @@ def options(model, **changed) -> CodebookOptions:
         {"train": "codes"},
         {"tokens": 9000},
         {"training": {"error_weight": 0.5}},
+        {"control": False},
         {"seed": 1},
     ],
 )
@@ -97,3 +106,20 @@ def test_the_steps_are_as_many_as_the_tokens_fill(model):
 def test_batches_go_through_the_rows_in_order_and_begin_again():
     source = RowBatches(torch.arange(5)[:, None].repeat(1, 3), torch.tensor([4, 2, 0, 1, 3]), 2)
     assert [source.batch(step)[:, 0].tolist() for step in range(4)] == [[4, 2], [0, 1], [3, 4], [2, 0]]
+
+
+def test_the_control_is_trained_alike_with_nothing_in_its_way(with_codebooks, model):
+    _, done = with_codebooks
+    found = done.data["estimates"]
+    assert found["finetuned.ce_loss"]["value"] < min(found[f"{name}ce_loss"]["value"] for name in ("", "unmodified."))
+    rows_of = open_codebook_subject(options(model))
+    rows = training_rows(rows_of, SILENT)
+    plain = _without_codebooks(options(model, batch_rows=8), rows, SILENT)
+    assert not plain.codebooks
+    start = rows_of.model.module.state_dict()
+    assert not all(torch.equal(value, start[name]) for name, value in plain.weights_to_train().items())
+
+
+def test_without_a_control_none_is_made(model, tmp_path):
+    done = train(model, tmp_path / "out", "--no-control", "--json")
+    assert done.code == 0 and "finetuned.ce_loss" not in done.data["estimates"]
