@@ -52,7 +52,7 @@ def one_seed(options: TrainOptions) -> dict:
 
 def train_ours(stream: mechlab.ActivationStream, options: TrainOptions) -> mechlab.TopKDictionary:
     """Return mechlab's dictionary."""
-    dictionary = mechlab.TopKDictionary(dictionary_config(options, stream.d_in), seed=options.seed)
+    dictionary = mechlab.TopKDictionary(dictionary_config(options, stream.widths_in), seed=options.seed)
     mechlab.fit(dictionary, stream, training_config(options))
     return dictionary.eval()
 

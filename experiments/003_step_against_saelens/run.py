@@ -24,12 +24,21 @@ def main() -> None:
     """Measure every case, or those whose name holds the word given, and write them into result.json."""
     torch.set_num_threads(1)
     path, chosen = HERE / "result.json", [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
-    known = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = {row["case"]: row for row in known if row["case"] in [case.name for case in cases()]}
+    machines = json.loads(path.read_text())["machines"] if path.exists() else {}
+    here = machines.setdefault(processor(), {})
+    here |= {"products": routes(), "torch": torch.__version__, "threads": 1}
+    rows = {row["case"]: row for row in here.get("rows", [])}
     for case in chosen:
         rows[case.name] = measured(case)
-        result = {"products": routes(), "torch": torch.__version__, "threads": 1, "rows": list(rows.values())}
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        here["rows"] = list(rows.values())
+        path.write_text(json.dumps({"machines": machines}, indent=1) + "\n")
+
+
+def processor() -> str:
+    """Return the processor's name, family and model, as Linux tells them."""
+    told = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
+    found = {key.strip(): value.strip() for key, value in told.items()}
+    return f"{found['model name']}, family {found['cpu family']}, model {found['model']}"
 
 
 def measured(case: Case) -> dict:

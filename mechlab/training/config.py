@@ -1,10 +1,11 @@
 """How a dictionary is trained, whatever its kind."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from mechlab.core.config import Config
+from mechlab.training.schedule import fractions_fit
 
 
 class TrainConfig(Config):
@@ -57,12 +58,7 @@ class TrainConfig(Config):
             raise ValueError("both betas lie in [0, 1)")
         return value
 
-    @field_validator("lr_decay_fraction")
-    @classmethod
-    def _fractions_fit(cls, value: float, info: Any) -> float:
-        if value + info.data.get("lr_warmup_fraction", 0.0) > 1.0:
-            raise ValueError("warm-up and decay together are at most the whole run")
-        return value
+    _fractions_fit = field_validator("lr_decay_fraction")(fractions_fit)
 
     @property
     def n_steps(self) -> int:

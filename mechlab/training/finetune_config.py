@@ -1,10 +1,11 @@
 """How a language model is trained further while its activations pass through codebooks."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from mechlab.core.config import Config
+from mechlab.training.schedule import fractions_fit
 
 CODES_FASTER = 10
 
@@ -43,12 +44,7 @@ class FinetuneConfig(Config):
         default=None, description="Steps between checkpoints; null: none."
     )
 
-    @field_validator("lr_decay_fraction")
-    @classmethod
-    def _fractions_fit(cls, value: float, info: Any) -> float:
-        if value + info.data.get("lr_warmup_fraction", 0.0) > 1.0:
-            raise ValueError("warm-up and decay together are at most the whole run")
-        return value
+    _fractions_fit = field_validator("lr_decay_fraction")(fractions_fit)
 
     @property
     def rate_of_codes(self) -> float:

@@ -1,6 +1,6 @@
 """The learning rate over a run: a line up, a plateau, a line down."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -39,6 +39,17 @@ def learning_rate(step: int, config: Schedule) -> float:
         return config.lr * (step + 1) / n_warmup
     into_decay = step - (config.n_steps - n_decay)
     return config.lr if into_decay < 0 else config.lr * (1 - into_decay / n_decay)
+
+
+def fractions_fit(decay: float, info: Any) -> float:
+    """Return the share of a run in which the rate falls; a check of configs that have a warm-up too.
+
+    Raises:
+        ValueError: it and the warm-up are more than the whole run.
+    """
+    if decay + info.data.get("lr_warmup_fraction", 0.0) > 1.0:
+        raise ValueError("warm-up and decay together are at most the whole run")
+    return decay
 
 
 def is_due(step: int, every: int, n_steps: int) -> bool:
