@@ -17,7 +17,7 @@ def render_codes(data: CodePageData) -> str:
     return render_page(
         "codes.html.jinja",
         data,
-        ["codes.js"],
+        ["browse.js"],
         has_figures=False,
         sites=list(dict.fromkeys(card.site for card in data.codes)),
         cards=[code_parts(card, card.site in grouped) for card in data.codes],

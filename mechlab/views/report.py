@@ -18,7 +18,7 @@ def render_report(data: ReportData) -> str:
     return render_page(
         "report.html.jinja",
         data,
-        ["report.js"],
+        ["browse.js"],
         headline=[row for name in data.headline for row in data.metrics if row.name == name],
         cards=[card_parts(card) for card in data.features],
         linked={card.id for card in data.features},

@@ -1,5 +1,6 @@
 "use strict";
-// Keyboard, search, filter and order: one code at a time. Without this script all are shown, in the order given.
+// Keyboard and search, and filter and order where the page offers them: one card at a time. Without this script all cards
+// are shown, in the order given. The list says what its entries are called.
 (() => {
   const byId = (id) => document.getElementById(id);
   const [filter, site, sort, count, keys] = ["filter", "site", "sort", "count", "keys"].map(byId);
@@ -44,11 +45,11 @@
     const wanted = filter.value.trim().toLowerCase();
     for (const link of links) {
       const entry = link.parentElement;
-      const fits = words.get(link).includes(wanted) && (!site.value || entry.dataset.site === site.value);
+      const fits = words.get(link).includes(wanted) && (!site?.value || entry.dataset.site === site.value);
       entry.hidden = cardOf(link).hidden = !fits;
     }
     const found = visible();
-    count.textContent = found.length < links.length ? `${found.length} of ${links.length} codes` : `${links.length} codes`;
+    count.textContent = `${found.length < links.length ? `${found.length} of ` : ""}${links.length} ${list.dataset.noun}`;
     for (const link of links) if (!found.includes(link) && link === current()) link.removeAttribute("aria-current");
     if (found.length && !current()) show(found[0]);
   }
@@ -82,7 +83,8 @@
     const link = links.find((other) => other.hash === location.hash);
     if (!link) return;
     if (link.parentElement.hidden) {
-      filter.value = site.value = "";
+      filter.value = "";
+      if (site) site.value = "";
       select();
     }
     show(link);
@@ -122,8 +124,8 @@
   }
   if (links.length) {
     filter.addEventListener("input", select);
-    site.addEventListener("change", select);
-    sort.addEventListener("change", order);
+    site?.addEventListener("change", select);
+    sort?.addEventListener("change", order);
     byId("all").addEventListener("click", showAll);
     window.addEventListener("hashchange", fromAddress);
     show(links[0]);
