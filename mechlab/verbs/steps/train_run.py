@@ -42,6 +42,7 @@ def train_run(options: TrainOptions, progress: Progress, crew: Crew = ONE) -> Ru
     done = finished_run(out, identity)
     if done is not None:
         tell_finished(crew)
+        crew.leave()
         progress.note(f"this run is already there: {out}")
         return done
     with RunWriter(out, identity, resume=options.resume) as writer:
@@ -61,7 +62,9 @@ def help_train(options: TrainOptions, crew: Crew) -> None:
     """Train with the crew's first process, which writes the run."""
     subject = open_subject(options)
     assistant = assistant_of(crew, options.out or _default_out(options, subject, identity_of(options, subject)))
-    if assistant is not None:
+    if assistant is None:
+        crew.leave()
+    else:
         fit_in_run(options, subject, training_rows(subject, SILENT), assistant, SILENT, crew)
 
 

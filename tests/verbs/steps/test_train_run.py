@@ -10,8 +10,9 @@ from small_run import call, contents, spawn, tiny_model, wait
 
 from mechlab.core.errors import TrainingDiverged
 from mechlab.core.progress import SILENT
+from mechlab.training.parallel.crew import Crew
 from mechlab.verbs.steps.opening import open_subject
-from mechlab.verbs.steps.train_run import NOT_OF_THE_RESULT, identity_of, train_run
+from mechlab.verbs.steps.train_run import NOT_OF_THE_RESULT, help_train, identity_of, train_run
 from mechlab.verbs.train_options import TrainOptions
 
 SMALL = ("--corpus", "tales", "--row-length", "32", "--tokens", "2048", "--eval-tokens", "512", "--k", "4")
@@ -185,3 +186,37 @@ def test_a_built_in_models_runs_keep_the_ids_they_had(options):
     identity = identity_of(made, open_subject(made))
     config = {**identity.config, "model": "another"}
     assert identity.model_copy(update={"config": config}).run_id() != identity.run_id()
+
+
+class Leaving(Crew):
+    """A crew of one that counts how often it is left."""
+
+    def __init__(self) -> None:
+        self.n_left = 0
+
+    def leave(self) -> None:
+        self.n_left += 1
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_the_crew_is_left_once_whether_the_run_was_there_before_or_not(model, tmp_path, there_before):
+    options = TrainOptions(
+        model=str(model), corpus="tales", row_length=32, tokens=512, eval_tokens=256, site="resid_post.0",
+        features=24, batch_size=256, pool=512, device="cpu", dictionary={"k": 4}, out=tmp_path / "run",
+    )  # fmt: skip
+    if there_before:
+        train_run(options, SILENT)
+    crew = Leaving()
+    train_run(options, SILENT, crew)
+    assert crew.n_left == 1
+
+
+def test_a_helper_that_has_nothing_to_do_leaves(model, tmp_path, monkeypatch):
+    options = TrainOptions(
+        model=str(model), corpus="tales", row_length=32, site="resid_post.0", device="cpu", features=24,
+        dictionary={"k": 4}, out=tmp_path / "run",
+    )  # fmt: skip
+    crew = Leaving()
+    monkeypatch.setattr("mechlab.verbs.steps.train_run.assistant_of", lambda *_: None)
+    help_train(options, crew)
+    assert crew.n_left == 1
