@@ -12,7 +12,7 @@ from mechlab.corpora.tokfsm.bayes import bayes_optimum
 from mechlab.corpora.tokfsm.machine import Machine
 from mechlab.corpora.tokfsm.rollouts import rollouts, state_labels
 from mechlab.interventions.codebook_model import CodebookModel
-from mechlab.metrics.code_search import neuron_at_recall
+from mechlab.metrics.neuron_search import neuron_at_recall
 from mechlab.metrics.next_token import loss_per_token, row_losses
 from mechlab.models.route import side_by_side
 

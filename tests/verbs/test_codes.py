@@ -5,7 +5,7 @@ import re
 import pytest
 from small_run import call
 
-from mechlab.metrics.code_search import Hits
+from mechlab.metrics.causes import Hits
 from mechlab.verbs.steps import code_finding
 
 

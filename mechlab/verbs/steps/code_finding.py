@@ -7,8 +7,9 @@ from mechlab.core.errors import UsageError
 from mechlab.core.estimate import Estimate
 from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
+from mechlab.metrics.causes import Cause, labelled_cause, regex_cause
 from mechlab.metrics.code_index import CodeIndex
-from mechlab.metrics.code_search import Cause, CodeMatch, labelled_cause, null_match, rank_codes, regex_cause
+from mechlab.metrics.code_search import CodeMatch, null_match, rank_codes
 from mechlab.models.language_model import LanguageModel
 from mechlab.store.catalog import find_run
 from mechlab.store.code_index import read_code_index
