@@ -12,7 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from mechlab.core.errors import MechlabError, UsageError
-from mechlab.core.processes import this_place
+from mechlab.core.processes import end_at_once, this_place
 from mechlab.core.registry import Registry
 from mechlab.verbs import VERBS
 from mechlab.verbs.options import command, merge, nested_keys, visible_fields
@@ -129,6 +129,8 @@ def _report(verb: Verb, config: Any, *, as_json: bool, quiet: bool) -> None:
         _leave(f"stopped; {goes_on if 'resume' in type(config).model_fields else 'no run was written'}", 1)
     if place.is_first:
         terminal.print_outcome(outcome.tables, outcome.lines, outcome.data if as_json else None)
+    if place.n > 1:
+        end_at_once(outcome.exit_code)
     raise SystemExit(outcome.exit_code)
 
 
@@ -137,8 +139,7 @@ def _leave(line: str, code: int) -> NoReturn:
     if alone or _speaks_for_all():
         print(" ".join(line.split()), file=sys.stderr)  # noqa: T201
     if not alone:
-        sys.stderr.flush()
-        os._exit(code)  # at once: what waits for the others would wait for ever
+        end_at_once(code)  # what waits for the others would wait for ever
     raise SystemExit(code)
 
 

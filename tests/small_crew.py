@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mechlab.core.config import build
+from mechlab.core.processes import end_at_once
 from mechlab.dictionaries import KINDS
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.training.config import TrainConfig
@@ -153,3 +154,4 @@ def main(folder: Path, names: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])
+    end_at_once(0)

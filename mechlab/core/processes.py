@@ -1,7 +1,9 @@
 """This process among those that torchrun started together; alone where nobody did."""
 
 import os
+import sys
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mechlab.core.errors import UsageError
 
@@ -39,3 +41,14 @@ def this_place() -> Place:
         int(os.environ.get(f"LOCAL_{name}", here)) for name, here in (("RANK", rank), ("WORLD_SIZE", n))
     )
     return Place(rank, n, local_rank, n_local)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End this process without taking the interpreter down, as one of several has to.
+
+    Threads of the group may outlive it in PyTorch's own keeping, and one that asks for the interpreter while that is
+    taken down aborts a process that has done its work.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

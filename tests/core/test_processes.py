@@ -1,5 +1,8 @@
 """A process knows its place from torchrun's environment, and is alone without it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mechlab.core.errors import UsageError
@@ -41,3 +44,16 @@ def test_a_world_without_a_meeting_place_is_refused(environment):
     environment.setenv("WORLD_SIZE", "4")
     with pytest.raises(UsageError, match="RANK, MASTER_ADDR, MASTER_PORT not set: start with torchrun"):
         this_place()
+
+
+def test_a_process_that_ends_at_once_has_said_everything_and_runs_nothing_more() -> None:
+    program = """
+import atexit, sys
+from mechlab.core.processes import end_at_once
+atexit.register(print, "taken down")
+sys.stdout.write("said")
+sys.stderr.write("told")
+end_at_once(7)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "said", "told")

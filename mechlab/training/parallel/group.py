@@ -78,8 +78,7 @@ class Group:
     def leave(self) -> None:
         """Take this process out of the group; nothing can be sent afterwards.
 
-        The group's threads end here: one that is still running when the interpreter ends can abort the process. That
-        is why nothing here is a DTensor, whose dispatcher holds on to the group for ever.
+        The group's threads may go on, in PyTorch's own keeping; `core.processes.end_at_once` is the way out.
         """
         dist.destroy_process_group()
 
