@@ -56,7 +56,7 @@ def activate_codes(
         n_all = codebook.config.n_all
         if not 0 <= choice.code < n_all:
             raise UsageError(f"no such code at {choice.site}", value=choice.code, remedy=f"Codes are 0..{n_all - 1}.")
-        by_site.setdefault(choice.site, []).append(choice.code)
+        by_site.setdefault(str(Site.parse(choice.site, model.spec)), []).append(choice.code)
     edits: dict[str | Site, CodeEdit] = {
         site: _edit(model, site, list(dict.fromkeys(own)), slots, positions) for site, own in by_site.items()
     }

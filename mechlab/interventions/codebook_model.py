@@ -137,13 +137,13 @@ class CodebookModel(LanguageModel):
         Raises:
             UsageError: there is no codebook at a site.
         """
-        named = {self._site(site): edit for site, edit in edits.items()}
-        for site, edit in named.items():
+        named = [(self._site(site), edit) for site, edit in edits.items()]
+        for site, edit in named:
             self._code_edits[site].append(edit)
         try:
             yield
         finally:
-            for site, edit in named.items():
+            for site, edit in named:
                 self._code_edits[site].remove(edit)
 
     @contextmanager

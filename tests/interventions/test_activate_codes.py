@@ -96,3 +96,15 @@ def test_what_cannot_be_activated_is_refused_in_one_line(model, codes, said):
     with pytest.raises(UsageError, match=said) as caught:
         activate_codes(model, codes)
     assert "\n" not in str(caught.value)
+
+
+def test_a_site_named_in_two_ways_is_one_site(model):
+    other = CodeChoice("blocks.1.hook_mlp_out", 9)
+    found = codes_with(model, [CodeChoice(SITE, 4), other])
+    assert torch.equal(found, codes_with(model, [CodeChoice(SITE, 4), CodeChoice(SITE, 9)]))
+    seen = []
+    with model.edit_codes(
+        {SITE: lambda ids: (seen.append(1), ids)[1], other.site: lambda ids: (seen.append(2), ids)[1]}
+    ):
+        model.codes(token_rows())
+    assert seen == [1, 2]
