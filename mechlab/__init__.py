@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
+    from mechlab.corpora.batches import RowBatches
     from mechlab.corpora.opening import open_corpus
     from mechlab.corpora.rows import TokenRows, pack, split
     from mechlab.dictionaries import KINDS
@@ -37,16 +38,26 @@ if TYPE_CHECKING:
     from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
     from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
     from mechlab.interventions.ablate import ablate
+    from mechlab.interventions.activate_codes import CodeChoice, activate_codes
+    from mechlab.interventions.codebook_model import CodebookModel
+    from mechlab.interventions.codebook_start import new_codebooks, start_codebooks
+    from mechlab.interventions.continuations import continuations
     from mechlab.interventions.splice import splice
     from mechlab.interventions.steer import feature_direction, steer
+    from mechlab.metrics.causes import labelled_cause, regex_cause
+    from mechlab.metrics.code_index import index_codes
+    from mechlab.metrics.code_search import rank_codes
     from mechlab.metrics.evaluate import evaluate
     from mechlab.metrics.ground_truth import ground_truth
     from mechlab.metrics.portraits import portraits
+    from mechlab.metrics.written_text import judge_texts
     from mechlab.models.language_model import LanguageModel
     from mechlab.models.loaders import load
     from mechlab.models.processing import processed
     from mechlab.store.run import open_run
     from mechlab.training.config import TrainConfig
+    from mechlab.training.finetune import finetune
+    from mechlab.training.finetune_config import FinetuneConfig
     from mechlab.training.loop import fit
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
 
@@ -55,6 +66,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "activations.pairs": ("PairStream",),
     "activations.stream": ("ActivationStream", "StreamConfig"),
+    "corpora.batches": ("RowBatches",),
     "corpora.opening": ("open_corpus",),
     "corpora.rows": ("TokenRows", "pack", "split"),
     "dictionaries": ("KINDS",),
@@ -62,16 +74,26 @@ _PLACES = {
     "dictionaries.relu": ("ReluConfig", "ReluDictionary"),
     "dictionaries.topk": ("TopKConfig", "TopKDictionary"),
     "interventions.ablate": ("ablate",),
+    "interventions.activate_codes": ("CodeChoice", "activate_codes"),
+    "interventions.codebook_model": ("CodebookModel",),
+    "interventions.codebook_start": ("new_codebooks", "start_codebooks"),
+    "interventions.continuations": ("continuations",),
     "interventions.splice": ("splice",),
     "interventions.steer": ("feature_direction", "steer"),
+    "metrics.causes": ("labelled_cause", "regex_cause"),
+    "metrics.code_index": ("index_codes",),
+    "metrics.code_search": ("rank_codes",),
     "metrics.evaluate": ("evaluate",),
     "metrics.ground_truth": ("ground_truth",),
     "metrics.portraits": ("portraits",),
+    "metrics.written_text": ("judge_texts",),
     "models.language_model": ("LanguageModel",),
     "models.loaders": ("load",),
     "models.processing": ("processed",),
     "store.run": ("open_run",),
     "training.config": ("TrainConfig",),
+    "training.finetune": ("finetune",),
+    "training.finetune_config": ("FinetuneConfig",),
     "training.loop": ("fit",),
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
 }

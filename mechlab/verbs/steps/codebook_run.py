@@ -9,18 +9,14 @@
    gets its name when all of it is on the disk.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from mechlab.core.config import build
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import Progress
-from mechlab.core.randomness import torch_generator
+from mechlab.corpora.batches import RowBatches
 from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.interventions.codebook_start import new_codebooks, start_codebooks
@@ -44,20 +40,6 @@ from mechlab.verbs.subject import ReadingConfig, SubjectConfig
 
 NOT_OF_THE_RESULT = {"out", "device", "threads", "resume", "training"}
 OF_CODEBOOKS = ("k", "combine", "similarity", "normalise")
-
-
-@dataclass(frozen=True)
-class RowBatches:
-    """The rows of a text in an order drawn once, a batch after the other."""
-
-    tokens: Int[Tensor, "n_rows pos"]
-    order: Int[Tensor, "n_rows"]
-    batch_rows: int
-
-    def batch(self, step: int) -> Int[Tensor, "rows pos"]:
-        """Return the batch of a step; where the text ends it begins again."""
-        places = (step * self.batch_rows + torch.arange(self.batch_rows)) % len(self.order)
-        return self.tokens[self.order[places]].long()
 
 
 def codebook_run(options: CodebookOptions, progress: Progress) -> Run:
@@ -154,16 +136,13 @@ def _train(
         progress, writer.log, lambda step, state: writer.save_checkpoint(step, state.tensors, state.numbers)
     )
     resume = None if found is None else TrainingState(found.tensors, found.numbers)
-    finetune(model, _batches(options, rows), config, watcher, resume, options.seed)
+    finetune(model, RowBatches.shuffled(rows, options.batch_rows, options.seed), config, watcher, resume, options.seed)
 
 
 def _without_codebooks(options: CodebookOptions, rows: TokenRows, progress: Progress) -> CodebookModel:
     """Return the model trained as long on the same batches with nothing in its way."""
     model = CodebookModel(open_codebook_subject(options).model, {})
-    finetune(model, _batches(options, rows), finetune_config(options), Watcher(progress))
+    finetune(
+        model, RowBatches.shuffled(rows, options.batch_rows, options.seed), finetune_config(options), Watcher(progress)
+    )
     return model
-
-
-def _batches(options: CodebookOptions, rows: TokenRows) -> RowBatches:
-    order = torch.randperm(len(rows), generator=torch_generator(options.seed, "order of rows"))
-    return RowBatches(rows.tokens, order, options.batch_rows)

@@ -11,7 +11,6 @@ from small_run import contents, spawn, wait
 from mechlab.core.progress import SILENT
 from mechlab.verbs.codebook_options import CodebookOptions
 from mechlab.verbs.steps.codebook_run import (
-    RowBatches,
     _without_codebooks,
     finetune_config,
     identity_of,
@@ -101,11 +100,6 @@ def test_sites_named_in_two_ways_are_one_run(model):
 
 def test_the_steps_are_as_many_as_the_tokens_fill(model):
     assert finetune_config(options(model, batch_rows=8)).n_steps == 4096 // (8 * 32)
-
-
-def test_batches_go_through_the_rows_in_order_and_begin_again():
-    source = RowBatches(torch.arange(5)[:, None].repeat(1, 3), torch.tensor([4, 2, 0, 1, 3]), 2)
-    assert [source.batch(step)[:, 0].tolist() for step in range(4)] == [[4, 2], [0, 1], [3, 4], [2, 0]]
 
 
 def test_the_control_is_trained_alike_with_nothing_in_its_way(with_codebooks, model):
