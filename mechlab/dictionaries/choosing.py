@@ -9,11 +9,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechlab.core.shapes import Codes
-from mechlab.dictionaries.screening import FEW_OF_BATCH, FEW_OF_ROW, UpperBounds, contributions_of, pays
+from mechlab.dictionaries.screening import (
+    FEW_OF_BATCH,
+    FEW_OF_ROW,
+    UpperBounds,
+    contributions_of,
+    in_order_of_bounds,
+    pays,
+)
 from mechlab.dictionaries.sparse import Kept
 from mechlab.dictionaries.tiles import SAMPLE_ROWS, Tiles
 
-GROUPS = 8
+GROUPS, ANY_GROUPS = 8, (10, 8, 5, 4)
 DENSE_ABOVE = 40
 MARGINS = (1.3, 2.0, 4.0)
 SPARE = 16
@@ -46,11 +53,13 @@ def largest_of_rows(tiles: Tiles, k: int) -> Chosen:
     if not pays(tiles, n_likely / d_sae, FEW_OF_ROW):
         best = _largest_of_rows(tiles, k)
         return Chosen(Kept.fixed(best.indices, d_sae), best.values.flatten())
-    likely = _largest_of_rows(UpperBounds(**vars(tiles)), n_likely)
+    screen = in_order_of_bounds(tiles)
+    likely = _largest_of_rows(screen, n_likely)
     exact = contributions_of(tiles, Kept.fixed(likely.indices, d_sae)).view(batch, n_likely)
     best = _row_topk_at(exact, likely.indices, k)
     # What is positive and was not looked at lies below the lowest bound; a row whose k-th does, too, is done again.
-    unsure = (best.values.amin(1) < likely.values.amin(1).clamp(min=0.0)).nonzero().squeeze(1)
+    lowest = screen.bounds(likely.values.amin(1)).clamp(min=0.0)
+    unsure = (best.values.amin(1) < lowest).nonzero().squeeze(1)
     if len(unsure):
         again = _largest_of_rows(replace(tiles, centred=tiles.centred[unsure]), k)
         best.values[unsure], best.indices[unsure] = again
@@ -75,16 +84,17 @@ def _row_topk_at(values: Float[Tensor, "batch few"], columns: Int[Tensor, "batch
 def row_topk(values: Codes, k: int) -> RowTopK:
     """Return the k largest values of each row and where they are, in no order.
 
-    The k largest lie in the k groups whose maxima are largest, so only those are searched.
+    The k largest lie in the k groups whose maxima are largest, so only those are searched; so it is with the maxima.
     """
     batch, d_sae = values.shape
-    n_groups = d_sae // GROUPS
-    if d_sae % GROUPS or n_groups < 4 * k:
+    size = next((size for size in ANY_GROUPS if d_sae % size == 0 and d_sae // size >= 4 * k), None)
+    if size is None:
         best = values.topk(k, dim=-1, sorted=False)
         return RowTopK(best.values, best.indices)
-    grouped = values.view(batch, GROUPS, n_groups)
-    groups = grouped.amax(1).topk(k, dim=-1, sorted=False).indices
-    members = grouped.gather(2, groups[:, None].expand(batch, GROUPS, k)).flatten(1)
+    n_groups = d_sae // size
+    grouped = values.view(batch, size, n_groups)
+    groups = row_topk(grouped.amax(1), k).indices
+    members = grouped.gather(2, groups[:, None].expand(batch, size, k)).flatten(1)
     best = members.topk(k, dim=-1, sorted=False)
     group, member = best.indices % k, best.indices // k
     return RowTopK(best.values, member * n_groups + groups.gather(1, group))

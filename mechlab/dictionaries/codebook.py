@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,12 +17,14 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from torch import Tensor
 
 from mechlab.core.config import Config
+from mechlab.core.products import exact_products
 from mechlab.core.randomness import torch_generator
 from mechlab.dictionaries.choosing import largest_of_rows
 from mechlab.dictionaries.tiles import Tiles
 
 Ids = Int[Tensor, "*batch n_groups k"]
 NO_CODE = -1
+MANY_ROWS, MANY_PRODUCTS = 16, 1 << 21
 
 
 class CodebookConfig(Config):
@@ -140,11 +143,13 @@ class Codebook(torch.nn.Module):
         config = self.config
         rows = x.reshape(-1, config.n_groups, config.d_group)
         ids = torch.empty(len(rows), config.n_groups, config.k, dtype=torch.int64, device=x.device)
-        for group, (codes, bias) in enumerate(self._compared()):
-            tiles = Tiles(rows[:, group].contiguous(), codes, bias, None)
-            chosen = largest_of_rows(tiles, config.k)
-            order = chosen.contributions.view(-1, config.k).argsort(dim=1, descending=True)
-            ids[:, group] = chosen.kept.columns.view(-1, config.k).gather(1, order) + group * config.n_codes
+        many = len(rows) >= MANY_ROWS and len(rows) * config.n_codes * config.d_group >= MANY_PRODUCTS
+        with exact_products() if many else nullcontext():
+            for group, (codes, bias) in enumerate(self._compared()):
+                tiles = Tiles(rows[:, group].contiguous(), codes, bias, None)
+                chosen = largest_of_rows(tiles, config.k)
+                order = chosen.contributions.view(-1, config.k).argsort(dim=1, descending=True)
+                ids[:, group] = chosen.kept.columns.view(-1, config.k).gather(1, order) + group * config.n_codes
         return ids.view(*x.shape[:-1], config.n_groups, config.k)
 
     def _compared(self) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -167,17 +172,19 @@ class Snap(torch.autograd.Function):
         """Return the output and the error."""
         found = torch.nn.functional.embedding_bag(ids.flatten(0, -2), codes, mode="mean" if mean else "sum")
         output = found.reshape(x.shape)
-        ctx.save_for_backward(output - x, ids)
+        missed = output - x
+        ctx.save_for_backward(missed, ids)
         ctx.shape, ctx.weight = codes.shape, 1 / ids.shape[-1] if mean else 1.0
-        return output, (output - x).square().sum(-1).mean()
+        return output, torch.linalg.vector_norm(missed, dim=-1).square().mean()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, grad_error: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Return the gradients of vectors and codes; that of the codes is sparse."""
         missed, ids = ctx.saved_tensors
         n_vectors = missed.numel() // missed.shape[-1]
-        rows = (grad + missed * (2 * grad_error / n_vectors)).reshape(-1, ctx.shape[1])
-        return grad, summed_by_code(rows, ids.reshape(len(rows), -1), ctx.shape[0]) * ctx.weight, None, None
+        rows = torch.addcmul(grad * ctx.weight, missed, 2 * ctx.weight / n_vectors * grad_error)
+        rows = rows.reshape(-1, ctx.shape[1])
+        return grad, summed_by_code(rows, ids.reshape(len(rows), -1), ctx.shape[0]), None, None
 
 
 def summed_by_code(

@@ -53,12 +53,33 @@ class UpperBounds(Tiles):
         bias = None if self.b_enc is None else (self.b_enc + 2 * OF_PRODUCT * self.b_enc.relu()) * scale
         for start, rows, tile in self.parts():
             norms = rows.norm(dim=-1, keepdim=True)
-            product = rows.bfloat16() @ encoder
-            if bias is None and self.scale is None:
-                yield start, tile.copy_(product).mul_(1 + OF_PRODUCT).add_(norms * by_norm.max())
-            else:
-                torch.mul(norms, by_norm, out=tile) if bias is None else torch.addcmul(bias, norms, by_norm, out=tile)
-                yield start, tile.addcmul_(product.float(), gain)
+            torch.mul(norms, by_norm, out=tile) if bias is None else torch.addcmul(bias, norms, by_norm, out=tile)
+            yield start, tile.addcmul_((rows.bfloat16() @ encoder).float(), gain)
+
+    def bounds(self, values: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
+        """Return the upper bounds that belong to a value of each row: the values themselves."""
+        return values
+
+
+@dataclass(frozen=True)
+class Rounded(Tiles):
+    """Products of rounded matrices without bias or scale: those of a row are in the order of their upper bounds."""
+
+    def __iter__(self) -> Iterator[tuple[int, Codes]]:
+        encoder = self.encoder.bfloat16().T
+        for start, rows, tile in self.parts():
+            yield start, tile.copy_(rows.bfloat16() @ encoder)
+
+    def bounds(self, values: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
+        """Return the upper bounds that belong to a product of each row."""
+        by_norm = OF_FACTORS * self.encoder.norm(dim=-1).max()
+        return values * (1 + OF_PRODUCT) + self.centred.norm(dim=-1) * by_norm
+
+
+def in_order_of_bounds(tiles: Tiles) -> UpperBounds | Rounded:
+    """Return what is to be looked through for the largest upper bounds of each row."""
+    plain = tiles.b_enc is None and tiles.scale is None
+    return Rounded(**vars(tiles)) if plain else UpperBounds(**vars(tiles))
 
 
 def contributions_of(tiles: Tiles, kept: Kept) -> Float[Tensor, "n_kept"]:

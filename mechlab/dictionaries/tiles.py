@@ -51,12 +51,18 @@ class Tiles:
     def parts(self) -> Iterator[tuple[int, Inputs, Codes]]:
         """Yield the first row, the rows, and the space for the contributions of each tile."""
         batch, d_sae = self.shape
-        numbers = TILE_NUMBERS if self.centred.device.type == "cpu" else TILE_NUMBERS_ELSEWHERE
-        n_rows = min(batch, max(1, numbers // d_sae))
+        n_rows = min(batch, max(1, self._numbers // d_sae))
         space = self.centred.new_empty(n_rows, d_sae)
         for start in range(0, batch, n_rows):
             rows = self.centred[start : start + n_rows]
             yield start, rows, space[: len(rows)]
+
+    @property
+    def _numbers(self) -> int:
+        """How many contributions a tile holds; half of them where a small encoder is soon read once more."""
+        if self.centred.device.type != "cpu":
+            return TILE_NUMBERS_ELSEWHERE
+        return TILE_NUMBERS // 2 if self.encoder.numel() <= TILE_NUMBERS else TILE_NUMBERS
 
     def first_rows(self) -> Codes:
         """Return the contributions of a few rows."""

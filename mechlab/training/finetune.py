@@ -27,6 +27,7 @@ from mechlab.training.checkpoints import Checkpointer
 from mechlab.training.course import Watcher
 from mechlab.training.divergence import LossGuard
 from mechlab.training.finetune_config import FinetuneConfig
+from mechlab.training.row_adam import RowAdam
 from mechlab.training.schedule import is_due, learning_rate
 from mechlab.training.state import TrainingState, optimizer_tensors, prefixed, restore_optimizer, unprefixed
 
@@ -89,9 +90,7 @@ class FinetuneRun:
         self.scales = {site: book.scale for site, book in model.codebooks.items()}
         self.chosen = {site: codes.new_zeros(len(codes), dtype=torch.int64) for site, codes in self.codes.items()}
         nothing = [torch.nn.Parameter()]  # an optimiser wants parameters, also where there are no codes or no weights
-        self.of_codes = torch.optim.SparseAdam(
-            self.codes.values() or nothing, lr=config.rate_of_codes, betas=config.betas
-        )
+        self.of_codes = RowAdam(self.codes.values() or nothing, lr=config.rate_of_codes, betas=config.betas)
         self.of_weights = torch.optim.AdamW(
             self.weights.values() or nothing,
             lr=config.lr,
