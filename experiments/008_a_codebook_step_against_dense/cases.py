@@ -1,34 +1,38 @@
 """The cases of the comparison, and both sides at the same start, given the same vectors and the same gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from dense import DenseBook
 from torch import Tensor
+from torch.nn.functional import layer_norm
 
 from mechlab.dictionaries.codebook import Codebook, CodebookConfig
 from mechlab.training.row_adam import RowAdam
 
-N_CODES, LR, BETAS = 10_000, 1e-3, (0.9, 0.999)
+FOR_CODES = 1_000_000  # a seed that no batch has
+N_CODES, LR, BETAS, EPS = 10_000, 1e-3, (0.9, 0.999), 1e-8
 NEARNESS = 0.3
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row of a table: sizes, and around how many points the vectors lie; None is everywhere."""
+    """One row of a table: sizes, around how many points the vectors lie (None: everywhere), and whether codes do."""
 
     d_in: int
     n_groups: int
     k: int
     n_tokens: int
     n_points: int | None = None
+    codes_too: bool = False
     n_codes: int = N_CODES
 
     @property
     def name(self) -> str:
         """Return what the row is called."""
         sizes = f"d {self.d_in}, {self.n_groups} x {self.n_codes:,} codes, k {self.k}, {self.n_tokens:,} tokens"
-        return sizes if self.n_points is None else f"{sizes} around {self.n_points} points"
+        around = "" if self.n_points is None else f" around {self.n_points} points"
+        return sizes + around + (", as codes are" if self.codes_too else "")
 
     @property
     def config(self) -> CodebookConfig:
@@ -42,6 +46,7 @@ CASES = [
     Case(512, n_groups=8, k=8, n_tokens=4096),
     Case(1024, n_groups=16, k=8, n_tokens=2048),
     Case(512, n_groups=1, k=8, n_tokens=4096, n_points=100),
+    Case(512, n_groups=1, k=8, n_tokens=4096, n_points=100, codes_too=True),
 ]
 
 
@@ -63,12 +68,22 @@ def batch(case: Case, seed: int) -> Batch:
     return Batch(x, grad / case.n_tokens)
 
 
+@torch.no_grad()
+def start(case: Case) -> Codebook:
+    """Return the codebook that both sides start from."""
+    book = Codebook(case.config)
+    if case.codes_too:
+        vectors = batch(replace(case, n_tokens=case.n_codes), FOR_CODES).x
+        book.codes.copy_(layer_norm(vectors, vectors.shape[-1:]).view(book.codes.shape))
+    return book
+
+
 class Ours:
     """mechlab's codebook and what fine-tuning moves it with."""
 
-    def __init__(self, case: Case) -> None:
-        self.book = Codebook(case.config)
-        self.optimizer = RowAdam([self.book.codes], lr=LR, betas=BETAS)
+    def __init__(self, case: Case, eps: float = EPS) -> None:
+        self.book = start(case)
+        self.optimizer = RowAdam([self.book.codes], lr=LR, betas=BETAS, eps=eps)
 
     def step(self, given: Batch) -> Tensor:
         """Take a training step and return the codes it chose, numbered within each group."""
@@ -92,10 +107,10 @@ class Ours:
 class Dense:
     """The dense codebook under AdamW without decay, from the same codes, in any precision."""
 
-    def __init__(self, case: Case, dtype: torch.dtype = torch.float32) -> None:
-        start = Codebook(case.config).codes.detach().to(dtype)
-        self.book = DenseBook(list(start.split(case.n_codes)), case.k)
-        self.optimizer = torch.optim.AdamW(self.book.codes, lr=LR, betas=BETAS, weight_decay=0.0)
+    def __init__(self, case: Case, dtype: torch.dtype = torch.float32, eps: float = EPS) -> None:
+        codes = start(case).codes.detach().to(dtype)
+        self.book = DenseBook(list(codes.split(case.n_codes)), case.k)
+        self.optimizer = torch.optim.AdamW(self.book.codes, lr=LR, betas=BETAS, eps=eps, weight_decay=0.0)
 
     def step(self, given: Batch) -> Tensor:
         """Take a training step and return the codes it chose, numbered within each group."""

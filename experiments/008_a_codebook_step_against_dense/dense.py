@@ -20,13 +20,11 @@ class DenseSnap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, codes: Tensor, k: int, ids: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the output and the codes, chosen here unless they are given."""
-        if ids is None:
-            logits = x @ codes.T / torch.linalg.vector_norm(codes, dim=-1)
-            ids = logits.topk(k, dim=-1).indices
+        chosen = nearest(x, codes, k) if ids is None else ids
         with torch.enable_grad():
-            output = embedding(ids, codes).sum(dim=-2) / k
+            output = embedding(chosen, codes).sum(dim=-2) / k
         ctx.save_for_backward(x, codes, output)
-        return output.detach().clone(), ids
+        return output.detach().clone(), chosen
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
@@ -37,6 +35,12 @@ class DenseSnap(torch.autograd.Function):
         of_codes = torch.autograd.grad(error, codes, retain_graph=True)[0]
         of_codes += torch.autograd.grad(output, codes, grad)[0]
         return grad, of_codes, None, None
+
+
+def nearest(x: Tensor, codes: Tensor, k: int) -> Tensor:
+    """Return the k codes most like each vector, by all logits at once."""
+    logits = x @ codes.T / torch.linalg.vector_norm(codes, dim=-1)
+    return logits.topk(k, dim=-1).indices
 
 
 class DenseBook:

@@ -1,8 +1,9 @@
 """How far a step's choice, gradient and updates in float32 are from dense autograd in float64.
 
-The gradient is compared at the codes that float32 chose, so that a near tie does not hide rounding. Updates are compared
-with two rules: that of torch's SparseAdam, which leaves codes that were not chosen where they are, and Adam's, which
-moves them on by what they were moved by before.
+The gradient is compared at the codes that float32 chose, so that a near tie does not hide rounding. Updates are
+compared with two rules: that of torch's SparseAdam, which leaves codes that were not chosen where they are, and that of
+AdamW, which moves them on by what they were moved by before. The two also put epsilon in different places (beside the
+root of the mean square before and after its bias is corrected); without it they are one rule for codes always chosen.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from cases import BETAS, CASES, LR, Batch, Case, Dense, Ours, batch
 from torch import Tensor
 from torch.nn import Parameter
 
-N_STEPS = 4
+N_STEPS, NO_EPS = 4, 1e-30
 
 
 def rows(picked: str) -> Iterator[dict]:
@@ -24,7 +25,7 @@ def rows(picked: str) -> Iterator[dict]:
 
 
 def first_step(case: Case, given: Batch) -> dict:
-    """Return the part of slots whose code float64 does not choose, and the gradients' relative distance from float64."""
+    """Return the part of slots whose code float64 does not choose, and how far the gradients are from float64's."""
     oracle, ours, dense = Dense(case, torch.float64), Ours(case), Dense(case)
     exact_ids = oracle.gradients(given)
     row = {}
@@ -38,23 +39,31 @@ def first_step(case: Case, given: Batch) -> dict:
 
 
 def updates(case: Case, batches: list[Batch]) -> dict:
-    """Return how far apart the codes are after the updates, as a part of the change, and for which codes."""
+    """Return how far ours is from both rules after the updates, as a part of the change, and for which codes."""
     ours, dense, sparse = Ours(case), Dense(case), SparseRule(case)
-    start, chosen = ours.codes.clone(), torch.zeros(len(ours.codes), dtype=torch.int64)
-    row = {}
-    for number, given in enumerate(batches):
+    start = ours.codes.clone()
+    for given in batches:
         ids = ours.step(given)
-        numbers = ids + case.n_codes * torch.arange(case.n_groups)[:, None]
-        chosen[numbers.unique()] += 1
         dense.step(given)
         sparse.step(given, ids)
-        if number == 0:
-            row["from_adam_after_one"] = apart(ours.codes, dense.codes, start)
-    always = chosen == len(batches)
-    return row | {
+    return {
         "from_sparse_rule": apart(ours.codes, sparse.codes, start),
-        "from_adam_where_always_chosen": apart(ours.codes[always], dense.codes[always], start[always]),
         "from_adam": apart(ours.codes, dense.codes, start),
+    } | where_rules_agree(case, batches)
+
+
+def where_rules_agree(case: Case, batches: list[Batch]) -> dict:
+    """Return how far ours is from AdamW without epsilon: all codes after one update, those always chosen at the end."""
+    ours, dense = Ours(case, NO_EPS), Dense(case, eps=NO_EPS)
+    start, times_chosen, row = ours.codes.clone(), torch.zeros(len(ours.codes), dtype=torch.int64), {}
+    for given in batches:
+        numbers = ours.step(given) + case.n_codes * torch.arange(case.n_groups)[:, None]
+        times_chosen[numbers.unique()] += 1
+        dense.step(given)
+        row.setdefault("from_adam_after_one", apart(ours.codes, dense.codes, start))
+    always = times_chosen == len(batches)
+    return row | {
+        "from_adam_where_always_chosen": apart(ours.codes[always], dense.codes[always], start[always]),
         "always_chosen": always.float().mean().item(),
     }
 

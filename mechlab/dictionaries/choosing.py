@@ -23,7 +23,7 @@ from mechlab.dictionaries.tiles import SAMPLE_ROWS, Tiles
 GROUPS, ANY_GROUPS = 8, (10, 8, 5, 4)
 DENSE_ABOVE = 40
 MARGINS = (1.3, 2.0, 4.0)
-SPARE = 16
+SPARE, MANY_UNSURE = 8, 1 / 4
 
 
 class RowTopK(NamedTuple):
@@ -48,36 +48,50 @@ class Chosen:
 
 def largest_of_rows(tiles: Tiles, k: int) -> Chosen:
     """Return the k largest contributions of each row."""
-    batch, d_sae = tiles.shape
     n_likely = 2 * k + SPARE
-    if not pays(tiles, n_likely / d_sae, FEW_OF_ROW):
-        best = _largest_of_rows(tiles, k)
-        return Chosen(Kept.fixed(best.indices, d_sae), best.values.flatten())
-    screen = in_order_of_bounds(tiles)
-    likely = _largest_of_rows(screen, n_likely)
-    exact = contributions_of(tiles, Kept.fixed(likely.indices, d_sae)).view(batch, n_likely)
-    best = _row_topk_at(exact, likely.indices, k)
-    # What is positive and was not looked at lies below the lowest bound; a row whose k-th does, too, is done again.
-    lowest = screen.bounds(likely.values.amin(1)).clamp(min=0.0)
-    unsure = (best.values.amin(1) < lowest).nonzero().squeeze(1)
-    if len(unsure):
-        again = _largest_of_rows(replace(tiles, centred=tiles.centred[unsure]), k)
-        best.values[unsure], best.indices[unsure] = again
-    return Chosen(Kept.fixed(best.indices, d_sae), best.values.flatten())
+    screened = pays(tiles, n_likely / tiles.shape[1], FEW_OF_ROW)
+    best = _screened_rows(tiles, k, n_likely) if screened else _largest_of_rows(tiles, k)
+    return Chosen(Kept.fixed(best.indices, tiles.shape[1]), best.values.flatten())
+
+
+def _screened_rows(tiles: Tiles, k: int, n_likely: int) -> RowTopK:
+    """Return what `_largest_of_rows` does, by way of upper bounds; it goes on without them if they leave too many."""
+    batch, _ = tiles.shape
+    screen, best, unsure = in_order_of_bounds(tiles), _nothing_yet(tiles, k), []
+    for start, tile in screen:
+        stop = start + len(tile)
+        likely = row_topk(tile, n_likely)
+        found = _largest_of_likely(replace(tiles, centred=tiles.centred[start:stop]), likely.indices, k)
+        best.values[start:stop], best.indices[start:stop] = found
+        # What is positive and was not looked at lies below the lowest bound; a row whose k-th does, too, is done again.
+        lowest = screen.bounds(likely.values.amin(1), start).clamp(min=0.0)
+        unsure.append(start + (found.values.amin(1) < lowest).nonzero().squeeze(1))
+        if start == 0 and len(unsure[0]) > MANY_UNSURE * stop:
+            unsure.append(torch.arange(stop, batch))
+            break
+    again = torch.cat(unsure)
+    if len(again):
+        best.values[again], best.indices[again] = _largest_of_rows(replace(tiles, centred=tiles.centred[again]), k)
+    return best
 
 
 def _largest_of_rows(tiles: Tiles, k: int) -> RowTopK:
-    batch, _ = tiles.shape
-    columns = torch.empty(batch, k, dtype=torch.int64, device=tiles.encoder.device)
-    values = tiles.centred.new_empty(batch, k)
+    best = _nothing_yet(tiles, k)
     for start, tile in tiles:
         stop = start + len(tile)
-        values[start:stop], columns[start:stop] = row_topk(tile, k)
-    return RowTopK(values, columns)
+        best.values[start:stop], best.indices[start:stop] = row_topk(tile, k)
+    return best
 
 
-def _row_topk_at(values: Float[Tensor, "batch few"], columns: Int[Tensor, "batch few"], k: int) -> RowTopK:
-    best = values.topk(k, dim=-1, sorted=False)
+def _nothing_yet(tiles: Tiles, k: int) -> RowTopK:
+    batch, _ = tiles.shape
+    columns = torch.empty(batch, k, dtype=torch.int64, device=tiles.encoder.device)
+    return RowTopK(tiles.centred.new_empty(batch, k), columns)
+
+
+def _largest_of_likely(tiles: Tiles, columns: Int[Tensor, "rows few"], k: int) -> RowTopK:
+    exact = contributions_of(tiles, Kept.fixed(columns, tiles.shape[1])).view(columns.shape)
+    best = exact.topk(k, dim=-1, sorted=False)
     return RowTopK(best.values, columns.gather(1, best.indices))
 
 

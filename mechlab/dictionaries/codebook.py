@@ -99,7 +99,9 @@ class Codebook(torch.nn.Module):
 
     def normalised(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
         """Return the vectors as codes are compared with them, and as their codes are to stand for them."""
-        return torch.nn.functional.layer_norm(x, x.shape[-1:]) * self.scale if self.config.normalise else x
+        if not self.config.normalise:
+            return x
+        return torch.nn.functional.layer_norm(x, x.shape[-1:], self.scale.to(x.dtype).expand(x.shape[-1]))
 
     def snap(self, x: Float[Tensor, "*batch d_in"]) -> Snapped:
         """Return the vectors' replacements, differentiable in the vectors (straight through) and in the codes."""
@@ -182,7 +184,7 @@ class Snap(torch.autograd.Function):
         """Return the gradients of vectors and codes; that of the codes is sparse."""
         missed, ids = ctx.saved_tensors
         n_vectors = missed.numel() // missed.shape[-1]
-        rows = torch.addcmul(grad * ctx.weight, missed, 2 * ctx.weight / n_vectors * grad_error)
+        rows = (missed * (2 * ctx.weight / n_vectors * grad_error)).add_(grad, alpha=ctx.weight)
         rows = rows.reshape(-1, ctx.shape[1])
         return grad, summed_by_code(rows, ids.reshape(len(rows), -1), ctx.shape[0]), None, None
 
@@ -191,8 +193,11 @@ def summed_by_code(
     rows: Float[Tensor, "n d_group"], ids: Int[Tensor, "n k"], n_all: int
 ) -> Float[Tensor, "n_all d_group"]:
     """Return for each code the sum of the rows that chose it, as a sparse tensor of the codes that were chosen."""
-    codes, order = ids.flatten().sort(stable=True)
+    codes, order = ids.flatten().int().sort(stable=True)
     used, counts = torch.unique_consecutive(codes, return_counts=True)
     starts = torch.nn.functional.pad(counts.cumsum(0)[:-1], (1, 0))
-    sums = torch.nn.functional.embedding_bag(order // ids.shape[1], rows, starts, mode="sum")
-    return torch.sparse_coo_tensor(used[None], sums, (n_all, rows.shape[1]), is_coalesced=True, check_invariants=False)
+    chosen_by = order.div_(ids.shape[1], rounding_mode="floor")
+    sums = torch.nn.functional.embedding_bag(chosen_by, rows, starts, mode="sum")
+    return torch.sparse_coo_tensor(
+        used[None].long(), sums, (n_all, rows.shape[1]), is_coalesced=True, check_invariants=False
+    )

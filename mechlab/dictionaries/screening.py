@@ -8,6 +8,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -56,8 +57,8 @@ class UpperBounds(Tiles):
             torch.mul(norms, by_norm, out=tile) if bias is None else torch.addcmul(bias, norms, by_norm, out=tile)
             yield start, tile.addcmul_((rows.bfloat16() @ encoder).float(), gain)
 
-    def bounds(self, values: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        """Return the upper bounds that belong to a value of each row: the values themselves."""
+    def bounds(self, values: Float[Tensor, "rows"], start: int) -> Float[Tensor, "rows"]:
+        """Return the upper bounds that belong to a value of each row from the first on: the values themselves."""
         return values
 
 
@@ -70,10 +71,14 @@ class Rounded(Tiles):
         for start, rows, tile in self.parts():
             yield start, tile.copy_(rows.bfloat16() @ encoder)
 
-    def bounds(self, values: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        """Return the upper bounds that belong to a product of each row."""
-        by_norm = OF_FACTORS * self.encoder.norm(dim=-1).max()
-        return values * (1 + OF_PRODUCT) + self.centred.norm(dim=-1) * by_norm
+    @cached_property
+    def slack(self) -> Float[Tensor, "batch"]:
+        """How much rounding the factors may change a row's products by."""
+        return OF_FACTORS * self.encoder.norm(dim=-1).max() * self.centred.norm(dim=-1)
+
+    def bounds(self, values: Float[Tensor, "rows"], start: int) -> Float[Tensor, "rows"]:
+        """Return the upper bounds that belong to a product of each row from the first on."""
+        return values * (1 + OF_PRODUCT) + self.slack[start : start + len(values)]
 
 
 def in_order_of_bounds(tiles: Tiles) -> UpperBounds | Rounded:

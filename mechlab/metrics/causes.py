@@ -79,6 +79,20 @@ def regex_cause(rows: TokenRows, model: LanguageModel, pattern: str) -> Cause:
     return some_of(found[~rows.special], pattern)
 
 
+def right_before(rows: TokenRows, cause: Cause) -> Cause:
+    """Return the scored tokens right before each stretch of a cause's tokens: where a model is about to write it.
+
+    A special token parts stretches, and a row's first token has none before it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    grid = torch.zeros_like(rows.special)
+    grid[~rows.special] = cause
+    begins = torch.nn.functional.pad(grid[:, 1:] & ~grid[:, :-1], (0, 1))
+    return some_of(begins[~rows.special], "what comes right before the cause")
+
+
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return a pattern that was given as text.
 

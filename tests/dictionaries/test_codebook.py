@@ -1,12 +1,14 @@
 """A codebook chooses, decodes and learns as a dense one does under autograd, and touches only what it uses."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from oracles.dense_codebook import dense_snap
 
 from mechlab.core.config import build
 from mechlab.core.errors import ConfigError
-from mechlab.dictionaries import screening
+from mechlab.dictionaries import codebook, screening
 from mechlab.dictionaries.codebook import NO_CODE, Codebook, CodebookConfig, summed_by_code
 
 SHAPES = pytest.mark.parametrize(
@@ -113,6 +115,25 @@ def test_many_codes_are_looked_through_by_upper_bounds_to_the_same_end(monkeypat
         monkeypatch.setattr(screening, "bfloat16_is_fast", lambda fast=fast: fast)
         found.append(book.nearest(x))
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize(("n_rows", "n_codes", "quickest"), [(16, 4096, True), (15, 9000, False), (16, 4095, False)])
+def test_large_products_take_the_quickest_exact_route_and_small_ones_torchs(
+    n_rows: int, n_codes: int, quickest: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = []
+    monkeypatch.setattr(codebook, "exact_products", lambda: nullcontext(entered.append(True)))
+    Codebook(CodebookConfig(d_in=64, n_codes=n_codes, k=2, n_groups=2)).nearest(torch.randn(n_rows, 64))
+    assert bool(entered) == quickest
+
+
+def test_vectors_that_do_not_lie_one_after_another_are_snapped_as_those_that_do() -> None:
+    book, x = made(d_in=12, n_codes=30, k=3, n_groups=2), vectors(12, 4, 5).detach()
+    found = []
+    for one in (x.permute(2, 1, 0), x.permute(2, 1, 0).contiguous()):
+        snapped = book.snap(one.requires_grad_())
+        found.append([snapped.output, *gradients(snapped.output, snapped.error, one, book.codes)])
+    assert all(torch.equal(*(one.to_dense() for one in pair)) for pair in zip(*found, strict=True))
 
 
 def test_rows_are_summed_by_the_code_that_was_chosen() -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mechlab.core.multiply import multiplication
 from mechlab.dictionaries import choosing, screening
+from mechlab.dictionaries import tiles as tiling
 from mechlab.dictionaries.choosing import largest_of_batch, largest_of_rows
-from mechlab.dictionaries.screening import UpperBounds, contributions_of, pays
+from mechlab.dictionaries.screening import Rounded, UpperBounds, contributions_of, pays
 from mechlab.dictionaries.sparse import Kept
 from mechlab.dictionaries.tiles import Tiles
 
@@ -121,10 +122,57 @@ def test_a_row_whose_largest_were_not_all_looked_at_is_done_again(
         choosing, "_largest_of_rows", lambda tiles, k: n_again.append(len(tiles.centred)) or exactly(tiles, k)
     )
     chosen = largest_of_rows(tiles, 16)
-    assert n_again[0] == BATCH > n_again[1] > 0
+    assert len(n_again) == 1 and 0 < n_again[0] < BATCH
     assert torch.equal(
         chosen.kept.columns.view(BATCH, 16).sort().values, in_float64(tiles).topk(16).indices.sort().values
     )
+
+
+@pytest.mark.parametrize("numbers", [5 * D_SAE, 1 << 22])
+@pytest.mark.parametrize("shift", [0.0, -3.0])
+@pytest.mark.parametrize("k", [1, 7, 40])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_without_bias_or_scale_the_order_of_rounded_products_is_enough(
+    spread: float, k: int, shift: float, numbers: int, screened: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiling, "TILE_NUMBERS", numbers)
+    uneven_ones = uneven(9, spread)
+    tiles = replace(uneven_ones, encoder=uneven_ones.encoder + shift, b_enc=None, scale=None)
+    true = tiles.centred.double() @ tiles.encoder.double().T
+    chosen = largest_of_rows(tiles, k)
+    assert torch.equal(chosen.kept.columns.view(BATCH, k).sort().values, true.topk(k).indices.sort().values)
+    torch.testing.assert_close(chosen.contributions.double(), chosen.kept.gather(true), rtol=1e-4, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 9999), st.sampled_from([0.0, 1.0, 2.5]))
+def test_what_lies_below_a_rounded_product_lies_below_its_bound(seed: int, spread: float) -> None:
+    tiles = replace(uneven(seed, spread), b_enc=None, scale=None)
+    true, screen = tiles.centred.double() @ tiles.encoder.double().T, Rounded(**vars(tiles))
+    products = screen.whole()
+    for column in range(0, D_SAE, 16):
+        below = (products <= products[:, [column]]) & (true > 0)
+        bounds = screen.bounds(products[:, column], 0).double()
+        assert bool((true <= bounds[:, None])[below].all())
+    assert torch.equal(screen.bounds(products[7:, 3], 7), screen.bounds(products[:, 3], 0)[7:])
+
+
+def test_where_too_many_rows_stay_unsure_the_rest_is_not_screened(
+    screened: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiling, "TILE_NUMBERS", 5 * D_SAE)
+    draw = torch.Generator().manual_seed(0)
+    alike = torch.randn(1, D_IN, generator=draw) + 1e-3 * torch.randn(D_SAE, D_IN, generator=draw)
+    tiles, seen = Tiles(alike[:BATCH], alike, None, None), []
+    looked = choosing._largest_of_likely
+    monkeypatch.setattr(
+        choosing, "_largest_of_likely", lambda tiles, *rest: seen.append(len(tiles.centred)) or looked(tiles, *rest)
+    )
+    chosen = largest_of_rows(tiles, 3)
+    assert seen == [5]
+    true = tiles.centred.double() @ tiles.encoder.double().T
+    kept, best = (side.sort().values for side in (chosen.kept.gather(true).view(BATCH, 3), true.topk(3).values))
+    torch.testing.assert_close(kept, best, rtol=1e-6, atol=0.0)
 
 
 def test_contributions_at_some_places_are_those_of_the_whole() -> None:

@@ -13,3 +13,12 @@ def test_the_tiles_together_are_the_contributions_of_the_batch(scaled: bool, num
     monkeypatch.setattr(tiling, "TILE_NUMBERS", numbers)
     tiles = tiles_of(13, 24, scaled=scaled)
     torch.testing.assert_close(tiles.whole(), dense(tiles))
+
+
+@pytest.mark.parametrize(("numbers", "n_rows"), [(144, 3), (143, 5)])
+def test_a_tile_is_half_as_large_where_the_encoder_is_no_larger_than_one(
+    numbers: int, n_rows: int, monkeypatch
+) -> None:
+    tiles = tiles_of(13, 24)
+    monkeypatch.setattr(tiling, "TILE_NUMBERS", numbers)
+    assert len(next(iter(tiles))[1]) == n_rows

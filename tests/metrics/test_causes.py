@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mechlab.core.errors import UsageError
 from mechlab.corpora.rows import TokenRows
-from mechlab.metrics.causes import Spelling, labelled_cause, regex_cause
+from mechlab.metrics.causes import Spelling, labelled_cause, regex_cause, right_before
 from mechlab.models.tokenizer import HuggingFaceTokenizer
 
 TEXT = "Das Mädchen aß 東京 früh, im Mai und im März 🐉 war naïve Äpfel."
@@ -127,3 +127,13 @@ def test_a_pattern_that_does_not_compile_is_refused_in_one_line():
 def test_a_model_without_a_tokenizer_has_no_text():
     with pytest.raises(UsageError, match="no tokenizer"):
         regex_cause(labelled_rows(n_rows=2), ToyModel(), "a")
+
+
+def test_what_comes_right_before_is_the_scored_token_in_front_of_each_stretch():
+    special = torch.tensor([[1, 0, 0, 0, 0, 0], [1, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]]).bool()
+    cause = torch.tensor([[0, 0, 0, 1, 1, 0], [0, 1, 0, 0, 1, 0], [1, 0, 1, 0, 0, 1]]).bool()
+    wanted = torch.tensor([[0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 1, 0]]).bool()
+    rows = TokenRows(torch.zeros_like(special, dtype=torch.int32), special, "rows")
+    assert right_before(rows, cause[~special]).tolist() == wanted[~special].tolist()
+    with pytest.raises(UsageError, match="no token belongs to this cause: 'what comes right before"):
+        right_before(rows, torch.zeros_like(cause[~special]))

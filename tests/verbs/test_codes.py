@@ -28,6 +28,13 @@ def test_a_label_is_looked_up_by_value_or_altogether(with_codebooks):
     assert every["n_tokens"] > one["n_tokens"] > 0
 
 
+def test_codes_of_what_is_about_to_be_said_are_those_of_the_tokens_in_front(with_codebooks):
+    out, _ = with_codebooks
+    here, before = (call("codes", out, "--label", "topic", *more, "--json").data for more in ((), ("--before",)))
+    assert 0 < before["n_tokens"] <= here["n_tokens"] and before["codes"] != here["codes"]
+    assert before["cause"] == "right before topic"
+
+
 def test_the_table_is_for_people(with_codebooks):
     out, _ = with_codebooks
     done = call("codes", out, "--label", "gender", "--quiet")

@@ -7,7 +7,7 @@ from mechlab.core.errors import UsageError
 from mechlab.core.estimate import Estimate
 from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
-from mechlab.metrics.causes import Cause, labelled_cause, regex_cause
+from mechlab.metrics.causes import Cause, labelled_cause, regex_cause, right_before
 from mechlab.metrics.code_index import CodeIndex
 from mechlab.metrics.code_search import CodeMatch, null_match, rank_codes
 from mechlab.models.language_model import LanguageModel
@@ -39,9 +39,10 @@ def find_codes(config: "Config", progress: Progress) -> Outcome:
     model, rows = read_again(run, config.device, progress)
     index.refuse_other(rows)
     cause = _cause(config, rows, model)
+    cause = right_before(rows, cause) if config.before else cause
     found = rank_codes(index, cause, min_recall=config.min_recall, n=config.top)
     null = null_match(index, cause)
-    name = config.regex or config.label or ""
+    name = ("right before " if config.before else "") + (config.regex or config.label or "")
     if not found:
         remedy = f"Lower --min-recall, now {config.min_recall:g}."
         raise UsageError("no code finds so much of it", value=name, remedy=remedy)
