@@ -90,7 +90,8 @@ class FinetuneRun:
         self.scales = {site: book.scale for site, book in model.codebooks.items()}
         self.chosen = {site: codes.new_zeros(len(codes), dtype=torch.int64) for site, codes in self.codes.items()}
         nothing = [torch.nn.Parameter()]  # an optimiser wants parameters, also where there are no codes or no weights
-        self.of_codes = RowAdam(self.codes.values() or nothing, lr=config.rate_of_codes, betas=config.betas)
+        of_sites = [{"params": [codes]} for codes in self.codes.values()]
+        self.of_codes = RowAdam(of_sites or nothing, lr=config.rate_of_codes, betas=config.betas)
         self.of_weights = torch.optim.AdamW(
             self.weights.values() or nothing,
             lr=config.lr,
@@ -159,9 +160,11 @@ class FinetuneRun:
         self.last_checkpoint = self.step
 
     def _update(self) -> None:
-        share = self.lr / self.config.lr
-        for optimizer, peak in ((self.of_weights, self.config.lr), (self.of_codes, self.config.rate_of_codes)):
-            optimizer.param_groups[0]["lr"] = share * peak
+        peak = self.config.rate_of_codes * self.lr / self.config.lr
+        for group, scale in zip(self.of_codes.param_groups, self.scales.values(), strict=bool(self.scales)):
+            group["lr"] = peak * scale.sqrt().item()
+        self.of_weights.param_groups[0]["lr"] = self.lr
+        for optimizer in (self.of_weights, self.of_codes):
             optimizer.step()
             optimizer.zero_grad()
 

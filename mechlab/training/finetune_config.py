@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 from mechlab.core.config import Config
 from mechlab.training.schedule import fractions_fit
 
-CODES_FASTER = 10
+CODES_FASTER = 15
 
 
 class FinetuneConfig(Config):
@@ -16,7 +16,9 @@ class FinetuneConfig(Config):
     n_steps: PositiveInt = Field(default=800, description="Optimiser steps.")
     lr: PositiveFloat = Field(default=2e-3, description="Peak learning rate of the model's weights.")
     code_lr: PositiveFloat | None = Field(
-        default=None, description="Peak learning rate of codes. Left out: ten times lr."
+        default=None,
+        description="Peak learning rate of codes whose numbers spread by 1; it grows with the root of their spread. "
+        "Left out: fifteen times lr.",
     )
     lr_warmup_fraction: float = Field(
         default=0.05, ge=0.0, le=1.0, description="Share of the run in which the rate rises."
@@ -48,5 +50,5 @@ class FinetuneConfig(Config):
 
     @property
     def rate_of_codes(self) -> float:
-        """Peak learning rate of codes: by default far above the model's, which they have to follow."""
+        """Peak learning rate of codes of spread 1: by default far above the model's, which they have to follow."""
         return CODES_FASTER * self.lr if self.code_lr is None else self.code_lr

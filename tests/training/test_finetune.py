@@ -116,6 +116,18 @@ def test_its_steps_are_those_of_a_dense_loop_under_autograd() -> None:
         assert float((found[name] - value).norm()) < 1e-5 * change, name
 
 
+def test_codes_learn_faster_by_the_root_of_their_spread() -> None:
+    moved = []
+    for spread in (1.0, 4.0):
+        model, config = Small(), QUICK.model_copy(update={"n_steps": 1, "lr_warmup_fraction": 0.0, "train": "codes"})
+        book = model.codebooks["here"]
+        book.scale.fill_(spread)
+        before = book.codes.detach().clone()
+        finetune(model, Rows(), config)
+        moved.append(float((book.codes.detach() - before).abs().max()))
+    assert moved[0] > 0 and moved[1] == pytest.approx(2 * moved[0], rel=1e-4)  # Adam's first step is its rate
+
+
 def test_it_learns_what_can_be_learned() -> None:
     config = QUICK.model_copy(update={"n_steps": 150, "revive_every_steps": 20})
     lines: list[dict[str, float]] = []

@@ -22,6 +22,6 @@ def test_what_cannot_be_is_refused(options: dict[str, object]) -> None:
         build(FinetuneConfig, options)
 
 
-def test_codes_learn_ten_times_as_fast_as_the_model_unless_they_have_their_own_rate() -> None:
-    assert FinetuneConfig(lr=3e-3).rate_of_codes == pytest.approx(3e-2)
+def test_codes_learn_fifteen_times_as_fast_as_the_model_unless_they_have_their_own_rate() -> None:
+    assert FinetuneConfig(lr=2e-3).rate_of_codes == pytest.approx(3e-2)
     assert FinetuneConfig(lr=3e-3, code_lr=1e-2).rate_of_codes == 1e-2
