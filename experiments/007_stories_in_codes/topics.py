@@ -17,10 +17,10 @@ PRONOUNS = {"female": ("she", "her"), "male": ("he", "his", "him")}
 
 @dataclass(frozen=True)
 class Topic:
-    """A class of words, and the label that a story carries which is about it."""
+    """A class of words, and the label of a story that is about it; None if a story writes such a word once only."""
 
-    label: str
     words: tuple[str, ...]
+    label: str | None
 
     @property
     def pattern(self) -> str:
@@ -31,18 +31,20 @@ class Topic:
         """Return the tokens of its words."""
         return regex_cause(rows, model, f"(?i){self.pattern}")
 
-    def calls(self, rows: TokenRows, model: LanguageModel) -> Cause:
-        """Return the tokens right before its words, in stories known to be about it."""
+    def calls(self, rows: TokenRows, model: LanguageModel) -> Cause | None:
+        """Return the tokens right before its words, in stories known to be about it; None if none is told twice."""
+        if self.label is None:
+            return None
         return right_before(rows, self.mentions(rows, model)) & labelled_cause(rows, self.label)
 
 
 def topics() -> dict[str, Topic]:
     """Return all topics by name."""
-    found = {f"season: {one.name}": Topic(f"season={one.name}", (one.name, *one.signs)) for one in SEASONS}
-    found |= {f"months of {one.name}": Topic(f"season={one.name}", one.months) for one in SEASONS}
-    found |= {f"emotion: {one.name}": Topic(f"emotion={one.name}", (*one.feelings, *one.reactions)) for one in EMOTIONS}
-    found |= {f"gender: {gender}": Topic(f"subject={gender}", words) for gender, words in PRONOUNS.items()}
-    return found | {f"things: {one.name}": Topic(f"topic={one.name}", one.items) for one in TOPICS}
+    found = {f"season: {one.name}": Topic((one.name, *one.signs), f"season={one.name}") for one in SEASONS}
+    found |= {f"months of {one.name}": Topic(one.months, None) for one in SEASONS}
+    found |= {f"emotion: {one.name}": Topic((*one.feelings, *one.reactions), f"emotion={one.name}") for one in EMOTIONS}
+    found |= {f"gender: {gender}": Topic(words, f"subject={gender}") for gender, words in PRONOUNS.items()}
+    return found | {f"things: {one.name}": Topic(one.items, f"topic={one.name}") for one in TOPICS}
 
 
 def topic(name: str) -> Topic:
