@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mechlab.interventions.continuations import continuations
     from mechlab.interventions.splice import splice
     from mechlab.interventions.steer import feature_direction, steer
-    from mechlab.metrics.causes import labelled_cause, regex_cause
+    from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
     from mechlab.metrics.code_index import index_codes
     from mechlab.metrics.code_search import rank_codes
     from mechlab.metrics.evaluate import evaluate
@@ -80,7 +80,7 @@ _PLACES = {
     "interventions.continuations": ("continuations",),
     "interventions.splice": ("splice",),
     "interventions.steer": ("feature_direction", "steer"),
-    "metrics.causes": ("labelled_cause", "regex_cause"),
+    "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),
     "metrics.code_index": ("index_codes",),
     "metrics.code_search": ("rank_codes",),
     "metrics.evaluate": ("evaluate",),

@@ -13,11 +13,11 @@ from mechlab.dictionaries.codebook import Codebook, CodebookConfig
 from mechlab.dictionaries.upkeep import start_from
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.models.language_model import LanguageModel
-from mechlab.models.sites import Site
+from mechlab.models.sites import Site, sites_of
 
 
 def new_codebooks(
-    model: LanguageModel, sites: tuple[Site, ...], like: Mapping[str, object], seed: int = 0
+    model: LanguageModel, sites: str | tuple[Site, ...], like: Mapping[str, object], seed: int = 0
 ) -> dict[str, Codebook]:
     """Return codebooks as wide as their sites, their codes drawn at random.
 
@@ -25,16 +25,18 @@ def new_codebooks(
 
     Args:
         model: whose sites they are.
-        sites: where they are to be.
+        sites: where they are to be; as text, names parted by commas: `mlp_out.1`, or `mlp_out` for every layer.
         like: their options but for the width.
         seed: of the draws, which differ from site to site.
 
     Raises:
+        UsageError: the model has no such site.
         ConfigError: groups do not divide a site's width, or k is more than there are codes.
     """
     row = torch.zeros(1, 2, dtype=torch.long)
     books = {}
-    for number, (site, found) in enumerate(model.activations(row, list(sites)).items()):
+    places = sites_of(sites, model.spec) if isinstance(sites, str) else sites
+    for number, (site, found) in enumerate(model.activations(row, list(places)).items()):
         n_groups = {"n_groups": found.shape[2]} if found.ndim == 4 else {}
         config = build(CodebookConfig, {**like, **n_groups, "d_in": found.flatten(2).shape[-1]})
         books[site] = Codebook(config, seed=sub_seed(seed, f"codes {number}")).to(model.device)
