@@ -34,4 +34,5 @@ class CodebookOptions(ReadingConfig):
     checkpoint_every: PositiveInt = Field(200, description="Steps between checkpoints.")
     training: Annotated[dict[str, Any], Hidden()] = Field(default_factory=dict, description="The loop's own keys.")
     resume: bool = Field(False, description="Go on with unfinished work in the same folder.")
+    dry_run: bool = Field(False, description="Only say what it would cost: tokens, memory, disk, time.")
     out: Path | None = Field(None, description="Folder of the run. Left out: runs/codebook-MODEL-ID.")

@@ -38,7 +38,7 @@ from mechlab.verbs.steps.codebook_page import codebook_page
 from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, training_rows
 from mechlab.verbs.subject import ReadingConfig, SubjectConfig
 
-NOT_OF_THE_RESULT = {"out", "device", "threads", "resume", "training"}
+NOT_OF_THE_RESULT = {"out", "device", "threads", "resume", "dry_run", "training"}
 OF_CODEBOOKS = ("k", "combine", "similarity", "normalise")
 
 
@@ -51,7 +51,7 @@ def codebook_run(options: CodebookOptions, progress: Progress) -> Run:
     """
     subject = open_codebook_subject(options)
     model = CodebookModel(
-        subject.model, new_codebooks(subject.model, subject.route.inputs, _like(options), options.seed)
+        subject.model, new_codebooks(subject.model, subject.route.inputs, like(options), options.seed)
     )
     identity = identity_of(options, subject)
     out = options.out or Path("runs") / f"codebook-{Path(subject.model.name).name}-{identity.run_id()[:8]}"
@@ -118,7 +118,8 @@ def identity_of(options: CodebookOptions, subject: Subject) -> Identity:
     )
 
 
-def _like(options: CodebookOptions) -> dict[str, Any]:
+def like(options: CodebookOptions) -> dict[str, Any]:
+    """Return the options of every codebook but for its width."""
     plain = {name: getattr(options, name) for name in OF_CODEBOOKS}
     return {**plain, "n_codes": options.codes, "n_groups": options.groups}
 
