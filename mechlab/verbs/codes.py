@@ -17,7 +17,10 @@ class Config(BaseConfig):
         description="Folder of a run of `train codebook`, or its id's first digits."
     )
     regex: str | None = Field(None, description="Tokens that overlap a match of this regular expression in the text.")
-    label: str | None = Field(None, description="Tokens with this label: month=May, or month for any of its values.")
+    label: str | None = Field(
+        None,
+        description="Tokens with this label: month=May, or month for any value. With a pattern: those of its tokens.",
+    )
     before: bool = Field(False, description="Codes of the token right before each mention: what is about to be said.")
     min_recall: float = Field(0.01, ge=0.0, le=1.0, description="Leave out codes that find less of the cause.")
     top: PositiveInt = Field(10, description="Codes to list, the best F1 first.")

@@ -35,6 +35,14 @@ def test_codes_of_what_is_about_to_be_said_are_those_of_the_tokens_in_front(with
     assert before["cause"] == "right before topic"
 
 
+def test_a_pattern_s_tokens_may_have_to_carry_a_label(with_codebooks):
+    out, _ = with_codebooks
+    more = ("--regex", r"\b[A-Z][a-z]+\b", "--before", "--json")
+    every, known = (call("codes", out, *more, *label).data for label in ((), ("--label", "topic")))
+    assert 0 < known["n_tokens"] < every["n_tokens"]
+    assert known["cause"] == r"right before \b[A-Z][a-z]+\b with topic"
+
+
 def test_the_table_is_for_people(with_codebooks):
     out, _ = with_codebooks
     done = call("codes", out, "--label", "gender", "--quiet")
@@ -45,8 +53,8 @@ def test_the_table_is_for_people(with_codebooks):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ((), r"one cause is needed: 'none'"),
-        (("--regex", "a", "--label", "gender"), r"one cause is needed: 'two'"),
+        ((), r"a cause is needed: 'none'"),
+        (("--regex", "the", "--label", "gender"), r"no token belongs to this cause: 'the with gender'"),
         (("--regex", "(the"), r"pattern does not compile: '\(the'"),
         (("--regex", "xylophone"), r"no token.*xylophone"),
         (("--label", "colour"), r"no such label: 'colour'. Labels are"),

@@ -7,7 +7,7 @@ from mechlab.core.errors import UsageError
 from mechlab.core.estimate import Estimate
 from mechlab.core.progress import Progress
 from mechlab.corpora.rows import TokenRows
-from mechlab.metrics.causes import Cause, labelled_cause, regex_cause, right_before
+from mechlab.metrics.causes import Cause, labelled_cause, regex_cause, right_before, some_of
 from mechlab.metrics.code_index import CodeIndex
 from mechlab.metrics.code_search import CodeMatch, null_match, rank_codes
 from mechlab.models.language_model import LanguageModel
@@ -29,20 +29,19 @@ def find_codes(config: "Config", progress: Progress) -> Outcome:
     """Return the ranked codes of a run for the cause asked for, and what the best code reaches for a moved cause.
 
     Raises:
-        UsageError: there is not exactly one of pattern and label, the pattern does not compile, or nothing is found.
+        UsageError: there is neither pattern nor label, the pattern does not compile, or nothing is found.
     """
-    if (config.regex is None) == (config.label is None):
-        remedy = "Give --regex PATTERN or --label NAME=VALUE."
-        raise UsageError("one cause is needed", value="none" if config.regex is None else "two", remedy=remedy)
+    if config.regex is None and config.label is None:
+        remedy = "Give --regex PATTERN, --label NAME=VALUE, or both."
+        raise UsageError("a cause is needed", value="none", remedy=remedy)
     run = find_run(config.run, config.root)
     index = stored_index(run)
     model, rows = read_again(run, config.device, progress)
     index.refuse_other(rows)
     cause = _cause(config, rows, model)
-    cause = right_before(rows, cause) if config.before else cause
     found = rank_codes(index, cause, min_recall=config.min_recall, n=config.top)
     null = null_match(index, cause)
-    name = ("right before " if config.before else "") + (config.regex or config.label or "")
+    name = _name(config)
     if not found:
         remedy = f"Lower --min-recall, now {config.min_recall:g}."
         raise UsageError("no code finds so much of it", value=name, remedy=remedy)
@@ -73,10 +72,20 @@ def read_again(run: Run, device: str, progress: Progress) -> tuple[LanguageModel
 
 
 def _cause(config: "Config", rows: TokenRows, model: LanguageModel) -> Cause:
-    if config.regex is not None:
-        return regex_cause(rows, model, config.regex)
-    assert config.label is not None
-    return labelled_cause(rows, config.label)
+    """Return the tokens of the pattern or of the label; with both, those of the pattern that carry the label.
+
+    What is asked for right before a mention carries the label itself.
+    """
+    label = None if config.label is None else labelled_cause(rows, config.label)
+    mentioned = label if config.regex is None else regex_cause(rows, model, config.regex)
+    assert mentioned is not None
+    found = right_before(rows, mentioned) if config.before else mentioned
+    return found if label is None or config.regex is None else some_of(found & label, _name(config))
+
+
+def _name(config: "Config") -> str:
+    named = " with ".join(part for part in (config.regex, config.label) if part is not None)
+    return f"right before {named}" if config.before else named
 
 
 def _plain(match: CodeMatch) -> dict[str, Any]:
