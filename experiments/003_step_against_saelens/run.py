@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,27 +17,21 @@ from mechlab.core.products import routes  # noqa: E402
 from mechlab.core.runtime import keep_freed_memory  # noqa: E402
 from mechlab.training.run import TrainingRun  # noqa: E402
 
-UPDATES, ROUNDS, ALONE = 12, 4, "--alone"
+UPDATES, ROUNDS = 12, 4
 
 
 def main() -> None:
     """Measure every case, or those whose name holds the word given, and write them into result.json."""
+    torch.set_num_threads(1)
     path, chosen = HERE / "result.json", [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
     machines = json.loads(path.read_text())["machines"] if path.exists() else {}
     here = machines.setdefault(processor(), {})
     here |= {"products": routes(), "torch": torch.__version__, "threads": 1}
     rows = {row["case"]: row for row in here.get("rows", [])}
     for case in chosen:
-        rows[case.name] = measured_elsewhere(case)
-        print(rows[case.name], flush=True)
+        rows[case.name] = measured(case)
         here["rows"] = list(rows.values())
         path.write_text(json.dumps({"machines": machines}, indent=1) + "\n")
-
-
-def measured_elsewhere(case: Case) -> dict:
-    """Return what a fresh process finds, which no case before has left its memory to."""
-    command = [sys.executable, "-W", "ignore", str(Path(__file__)), ALONE, case.name]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 def processor() -> str:
@@ -63,6 +56,7 @@ def measured(case: Case) -> dict:
     apart = float((trainer.sae.W_dec - run.dictionary.W_dec).norm() / change)
     theirs, ours = (statistics.median(side[1:]) for side in zip(*times, strict=True))
     row = {"case": case.name, "saelens_ms": theirs, "mechlab_ms": ours, "ratio": theirs / ours, "target": case.target}
+    print(row, f"parameters apart by {apart:.1e} of the change", flush=True)
     return row | {"parameters_apart": apart, "updates": len(times)}
 
 
@@ -87,8 +81,4 @@ def cpu_ms(work: object) -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [ALONE]:
-        torch.set_num_threads(1)
-        print(json.dumps(measured(next(case for case in cases() if case.name == sys.argv[2]))))
-    else:
-        main()
+    main()
