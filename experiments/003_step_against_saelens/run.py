@@ -15,6 +15,7 @@ from cases import Case, both, cases  # noqa: E402
 
 from mechlab.core.products import routes  # noqa: E402
 from mechlab.core.runtime import keep_freed_memory  # noqa: E402
+from mechlab.store.provenance import processor  # noqa: E402
 from mechlab.training.run import TrainingRun  # noqa: E402
 
 UPDATES, ROUNDS = 12, 4
@@ -32,13 +33,6 @@ def main() -> None:
         rows[case.name] = measured(case)
         here["rows"] = list(rows.values())
         path.write_text(json.dumps({"machines": machines}, indent=1) + "\n")
-
-
-def processor() -> str:
-    """Return the processor's name, family and model, as Linux tells them."""
-    told = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
-    found = {key.strip(): value.strip() for key, value in told.items()}
-    return f"{found['model name']}, family {found['cpu family']}, model {found['model']}"
 
 
 def measured(case: Case) -> dict:

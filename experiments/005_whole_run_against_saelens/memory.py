@@ -5,8 +5,6 @@
 3. Take three steps; the mark's rise is what a step takes beside what was there.
 """
 
-import ctypes
-import gc
 import json
 import subprocess
 import sys
@@ -16,10 +14,10 @@ from pathlib import Path
 import torch
 from cases import CASES, Case, Ours, Theirs, batch
 
+from mechlab.core.peak_memory import rise_of
 from mechlab.core.runtime import keep_freed_memory
 
 N_STEPS = 3
-RESET_PEAK = "5"
 
 
 def rows(picked: str) -> Iterator[dict]:
@@ -57,19 +55,8 @@ def measured_here(case: Case, side: str) -> dict[str, float]:
         trainer = Theirs(case, trainer.parameters())
         keep_freed_memory(of_any_size=False)  # SAELens leaves the C library as it is
     trainer.step(given)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text(RESET_PEAK)
-    before = megabytes("VmRSS")
-    for _ in range(N_STEPS):
-        trainer.step(given)
-    return {"before_mb": before, "extra_mb": megabytes("VmHWM") - before}
-
-
-def megabytes(field: str) -> float:
-    """Return one of the kernel's numbers about this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) * 1024 / 1e6
+    rise = rise_of(lambda: [trainer.step(given) for _ in range(N_STEPS)])
+    return {"before_mb": rise.before_bytes / 1e6, "extra_mb": rise.extra_bytes / 1e6}
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@
 3. Take three steps; the mark's rise is what a step takes beside what was there.
 """
 
-import ctypes
-import gc
 import json
 import subprocess
 import sys
@@ -16,10 +14,10 @@ from pathlib import Path
 import torch
 from cases import CASES, Case, Dense, Ours, batch
 
+from mechlab.core.peak_memory import rise_of
 from mechlab.core.runtime import keep_freed_memory
 
 N_STEPS = 3
-RESET_PEAK = "5"
 BYTES, COPIES = 4, 3  # of a number in float32; codes, and Adam's two averages of each
 
 
@@ -56,19 +54,7 @@ def measured_here(case: Case, side: str) -> float:
     keep_freed_memory(of_any_size=side == "mechlab")  # the dense side leaves the C library as it is
     trained = Ours(case) if side == "mechlab" else Dense(case)
     trained.step(given)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text(RESET_PEAK)
-    before = megabytes("VmRSS")
-    for _ in range(N_STEPS):
-        trained.step(given)
-    return megabytes("VmHWM") - before
-
-
-def megabytes(field: str) -> float:
-    """Return one of the kernel's numbers about this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) * 1024 / 1e6
+    return rise_of(lambda: [trained.step(given) for _ in range(N_STEPS)]).extra_bytes / 1e6
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from mechlab.core.products import routes  # noqa: E402
+from mechlab.store.provenance import processor  # noqa: E402
 
 PARTS = ("timing", "memory", "exactness")
 
@@ -33,13 +34,6 @@ def write(path: Path, part: str, row: dict) -> None:
     table = {there["case"]: there for there in here.get(part, [])} | {row["case"]: row}
     here[part] = list(table.values())
     path.write_text(json.dumps(found, indent=1) + "\n")
-
-
-def processor() -> str:
-    """Return the processor's name, family and model, as Linux tells them."""
-    told = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
-    found = {key.strip(): value.strip() for key, value in told.items()}
-    return f"{found['model name']}, family {found['cpu family']}, model {found['model']}"
 
 
 if __name__ == "__main__":

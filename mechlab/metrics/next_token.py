@@ -1,7 +1,7 @@
 """What next tokens cost a model on rows of text, row by row, so that two models are compared on the same rows."""
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -14,17 +14,25 @@ from mechlab.models.language_model import LanguageModel
 RowLosses = Float64[Tensor, "n_rows 2"]
 
 
-@torch.no_grad()
 def row_losses(model: LanguageModel, rows: TokenRows, rows_at_once: int = 32) -> RowLosses:
     """Return the nats that each row's next tokens cost, and how many they are; special tokens are not predicted."""
+    return losses_where(model, rows.tokens, predictions_that_count(~rows.special), rows_at_once)
+
+
+@torch.no_grad()
+def losses_where(
+    model: LanguageModel,
+    tokens: Int[Tensor, "n_rows pos"],
+    counts: Bool[Tensor, "n_rows predictions"],
+    rows_at_once: int = 32,
+) -> RowLosses:
+    """Return the nats that those predictions of each row cost that count, and how many they are."""
     parts = []
-    for start in range(0, len(rows), rows_at_once):
-        batch = rows.select(slice(start, start + rows_at_once))
-        tokens = batch.tokens.long().to(model.device)
-        logits = model.logits(tokens)[:, :-1].transpose(1, 2).float()
-        counts = predictions_that_count(~batch.special).to(model.device)
-        nats = cross_entropy(logits, tokens[:, 1:], reduction="none") * counts
-        parts.append(torch.stack([nats.double().sum(1), counts.double().sum(1)], dim=1).cpu())
+    for some, counted in zip(tokens.split(rows_at_once), counts.split(rows_at_once), strict=True):
+        given, here = some.long().to(model.device), counted.to(model.device)
+        logits = model.logits(given)[:, :-1].transpose(1, 2).float()
+        nats = cross_entropy(logits, given[:, 1:], reduction="none") * here
+        parts.append(torch.stack([nats.double().sum(1), here.double().sum(1)], dim=1).cpu())
     return torch.cat(parts)
 
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mechlab.core.estimate import Estimate
 from mechlab.interventions.continuations import Continuation
 from mechlab.metrics.bootstrap import estimate, ratio
 from mechlab.metrics.causes import compiled
-from mechlab.metrics.reference import next_token_log_probs, next_token_losses
+from mechlab.metrics.next_token import RowLosses, losses_where
 from mechlab.models.language_model import LanguageModel
 
 N_GRAMS = (1, 2, 3)
@@ -86,17 +86,11 @@ def mentions(
     return torch.tensor(found)
 
 
-@torch.no_grad()
-def losses_of_written(judge: LanguageModel, texts: Continuation, rows_at_once: int = 32) -> Float64[Tensor, "n 2"]:
+def losses_of_written(judge: LanguageModel, texts: Continuation) -> RowLosses:
     """Return, for each text, the nats that its written tokens cost the judge, and how many of them count."""
-    special, first = torch.tensor(sorted(judge.special_ids)), texts.n_prompt - 1
-    parts = []
-    for tokens in texts.tokens.split(rows_at_once):
-        nats = next_token_losses(next_token_log_probs(judge.logits(tokens.to(judge.device))), tokens.to(judge.device))
-        counts = ~torch.isin(tokens[:, 1:], special)
-        counts[:, :first] = False
-        parts.append(torch.stack([(nats.cpu().double() * counts).sum(1), counts.double().sum(1)], dim=1))
-    return torch.cat(parts)
+    counts = ~torch.isin(texts.tokens[:, 1:], torch.tensor(sorted(judge.special_ids)))
+    counts[:, : texts.n_prompt - 1] = False
+    return losses_where(judge, texts.tokens, counts)
 
 
 def distinct_share(rows: Sequence[Sequence[int]], n: int) -> float:

@@ -57,7 +57,7 @@ def hardware() -> dict[str, str | int]:
     found: dict[str, str | int] = {
         "system": platform.system(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor(),
         "n_cores": os.cpu_count() or 1,
     }
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
@@ -74,13 +74,17 @@ def hardware() -> dict[str, str | int]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's name; on Linux with family and model, since one name stands for many."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
     except OSError:
         return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    if "model name" not in told:
+        return platform.processor()
+    kind = [f"{word} {told[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in told]
+    return ", ".join([told["model name"], *kind])
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -92,6 +92,7 @@ class FinetuneRun:
         nothing = [torch.nn.Parameter()]  # an optimiser wants parameters, also where there are no codes or no weights
         of_sites = [{"params": [codes]} for codes in self.codes.values()]
         self.of_codes = RowAdam(of_sites or nothing, lr=config.rate_of_codes, betas=config.betas)
+        self._note_spreads()
         self.of_weights = torch.optim.AdamW(
             self.weights.values() or nothing,
             lr=config.lr,
@@ -156,13 +157,19 @@ class FinetuneRun:
             restore_optimizer(self.of_weights, self.weights, of_weights)
         if self.codes:
             restore_optimizer(self.of_codes, self.codes, unprefixed("optimizer_of_codes", state.tensors))
+        self._note_spreads()
         self.step, self.guard.level = int(state.numbers["step"]), state.numbers["loss_level"]
         self.last_checkpoint = self.step
 
+    def _note_spreads(self) -> None:
+        """Keep each site's spread as a number, so that no step waits for a device to tell it."""
+        for group, scale in zip(self.of_codes.param_groups, self.scales.values(), strict=bool(self.scales)):
+            group["spread"] = scale.item()
+
     def _update(self) -> None:
         peak = self.config.rate_of_codes * self.lr / self.config.lr
-        for group, scale in zip(self.of_codes.param_groups, self.scales.values(), strict=bool(self.scales)):
-            group["lr"] = peak * scale.sqrt().item()
+        for group in self.of_codes.param_groups:
+            group["lr"] = peak * math.sqrt(group.get("spread", 1.0))
         self.of_weights.param_groups[0]["lr"] = self.lr
         for optimizer in (self.of_weights, self.of_codes):
             optimizer.step()

@@ -1,12 +1,8 @@
 """The pieces of experiment 006: legal steps, states told by codes, purity, and acting as if in another state."""
 
-import importlib
-import sys
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 import torch
+from experiment_pieces import pieces_of
 from scipy.spatial.distance import jensenshannon
 
 from mechlab.core.randomness import torch_generator
@@ -16,18 +12,15 @@ from mechlab.dictionaries.codebook import Codebook, CodebookConfig
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.models.huggingface import HuggingFaceModel
 
-PLACE = Path(__file__).parents[2] / "experiments" / "006_a_machine_in_codes"
+PLACE = "006_a_machine_in_codes"
 MODULES = ("machine_model", "arms", "judging", "acting")
 RECIPE = {"n_layers": 2, "n_heads": 2, "d_model": 16}
 
 
 @pytest.fixture(scope="module")
 def pieces():
-    sys.path.insert(0, str(PLACE))
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    sys.path.remove(str(PLACE))
-    for name in MODULES:
-        del sys.modules[name]
+    with pieces_of(PLACE, *MODULES) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

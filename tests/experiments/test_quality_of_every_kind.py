@@ -1,20 +1,18 @@
-import importlib
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from experiment_pieces import EXPERIMENTS, pieces_of
 
 from mechlab.core.config import build
 from mechlab.dictionaries import KINDS
 from mechlab.training.config import TrainConfig
 
-PLACE = Path(__file__).parents[2] / "experiments" / "004_quality_of_every_kind"
+PLACE = "004_quality_of_every_kind"
 MODULES = ("trainers", "synthetic", "tales", "comparing", "arms")
 BOTH = ("relu", "gated", "topk", "batchtopk", "jumprelu", "matryoshka")
-SETTINGS = yaml.safe_load((PLACE / "config.yaml").read_text())
+SETTINGS = yaml.safe_load((EXPERIMENTS / PLACE / "config.yaml").read_text())
 OPTIONS = {
     "relu": {"l1_coefficient": 0.5, "l1_warm_up_steps": 6},
     "gated": {"l1_coefficient": 0.5, "l1_warm_up_steps": 6},
@@ -30,11 +28,8 @@ CONFIG = TrainConfig(
 
 @pytest.fixture(scope="module")
 def pieces():
-    sys.path.insert(0, str(PLACE))
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    sys.path.remove(str(PLACE))
-    for name in MODULES:
-        del sys.modules[name]
+    with pieces_of(PLACE, *MODULES) as found:
+        yield found
 
 
 def batches(n: int = 12) -> list[torch.Tensor]:

@@ -1,13 +1,10 @@
-import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from experiment_pieces import pieces_of
 
-PLACE = Path(__file__).parents[2] / "experiments" / "003_step_against_saelens"
 CPU = torch.device("cpu")
 BATCH, D_IN, D_SAE = 32, 768, 64
 PEAK = {"float32_tflops": 2.0, "bfloat16_tflops": 4.0}
@@ -15,11 +12,8 @@ PEAK = {"float32_tflops": 2.0, "bfloat16_tflops": 4.0}
 
 @pytest.fixture(scope="module")
 def on_gpu() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(PLACE))
-    yield importlib.import_module("on_gpu")
-    sys.path.remove(str(PLACE))
-    for name in ("on_gpu", "cases"):
-        del sys.modules[name]
+    with pieces_of("003_step_against_saelens", "on_gpu", "cases") as found:
+        yield found.on_gpu
 
 
 @pytest.fixture

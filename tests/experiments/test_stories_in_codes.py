@@ -1,14 +1,12 @@
 """The pieces of experiment 007: where stories call for words, codes chosen on one half, pushes chosen and judged."""
 
-import importlib
 import re
-import sys
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from experiment_pieces import pieces_of
 
 import mechlab
 from mechlab.core.errors import UsageError
@@ -21,18 +19,14 @@ from mechlab.metrics.code_search import rank_codes
 from mechlab.metrics.written_text import WrittenText
 from mechlab.models.sites import Site
 
-PLACE = Path(__file__).parents[2] / "experiments" / "007_stories_in_codes"
+PLACE = "007_stories_in_codes"
 MODULES = ("topics", "steering", "told", "rivals", "pushing", "run")
 
 
 @pytest.fixture(scope="module")
 def pieces():
-    sys.path.insert(0, str(PLACE))
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    while str(PLACE) in sys.path:
-        sys.path.remove(str(PLACE))
-    for name in MODULES:
-        del sys.modules[name]
+    with pieces_of(PLACE, *MODULES) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

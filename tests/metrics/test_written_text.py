@@ -35,7 +35,7 @@ def test_a_topic_counts_behind_the_prompt_only_and_no_match_crosses_a_special_to
 def test_the_judge_pays_for_what_was_written_and_not_for_the_prompt(judge):
     tokens = torch.randint(3, 61, (5, 9), generator=torch.Generator().manual_seed(0))
     tokens[:, 0], tokens[2, 5], tokens[3, 3:] = BOS, EOS, EOS
-    found = losses_of_written(judge, Continuation(tokens, 3), rows_at_once=2)
+    found = losses_of_written(judge, Continuation(tokens, 3))
     for number, row in enumerate(tokens):
         logits = judge.logits(row[None])[0]
         costs = [cross_entropy(logits[at - 1], row[at]).item() for at in range(3, 9) if row[at] not in (BOS, EOS)]

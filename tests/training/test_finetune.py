@@ -185,6 +185,9 @@ def test_a_run_that_stopped_ends_in_the_same_bytes(stop: int, train: str) -> Non
     config = QUICK.model_copy(update={"checkpoint_every_steps": 1, "train": train})
     states: dict[int, TrainingState] = {}
     model = Small()
+    model.codebooks["here"].scale.fill_(
+        3.0
+    )  # as codes that start at centres have it; a resumed run is told by its state
     finetune(model, Rows(), config, Watcher(save=states.__setitem__))
     again = Small()
     finetune(again, Rows(), config, resume=copy.deepcopy(states[stop]))
