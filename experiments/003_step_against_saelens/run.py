@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,21 +19,31 @@ from mechlab.core.runtime import keep_freed_memory  # noqa: E402
 from mechlab.store.provenance import processor  # noqa: E402
 from mechlab.training.run import TrainingRun  # noqa: E402
 
-UPDATES, ROUNDS = 12, 4
+UPDATES, ROUNDS, ALONE = 12, 4, "--alone"
 
 
 def main() -> None:
     """Measure every case, or those whose name holds the word given, and write them into result.json."""
     torch.set_num_threads(1)
+    if ALONE in sys.argv:
+        print(json.dumps(measured(next(case for case in cases() if case.name == sys.argv[-1]))))
+        return
     path, chosen = HERE / "result.json", [case for case in cases() if len(sys.argv) < 2 or sys.argv[1] in case.name]
     machines = json.loads(path.read_text())["machines"] if path.exists() else {}
     here = machines.setdefault(processor(), {})
     here |= {"products": routes(), "torch": torch.__version__, "threads": 1}
     rows = {row["case"]: row for row in here.get("rows", [])}
     for case in chosen:
-        rows[case.name] = measured(case)
+        rows[case.name] = measured_alone(case)
+        print(rows[case.name], flush=True)
         here["rows"] = list(rows.values())
         path.write_text(json.dumps({"machines": machines}, indent=1) + "\n")
+
+
+def measured_alone(case: Case) -> dict:
+    """Return what a process of its own measures, whose memory no other case has used before."""
+    command = [sys.executable, str(HERE / "run.py"), ALONE, case.name]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
 
 def measured(case: Case) -> dict:
@@ -50,7 +61,6 @@ def measured(case: Case) -> dict:
     apart = float((trainer.sae.W_dec - run.dictionary.W_dec).norm() / change)
     theirs, ours = (statistics.median(side[1:]) for side in zip(*times, strict=True))
     row = {"case": case.name, "saelens_ms": theirs, "mechlab_ms": ours, "ratio": theirs / ours, "target": case.target}
-    print(row, f"parameters apart by {apart:.1e} of the change", flush=True)
     return row | {"parameters_apart": apart, "updates": len(times)}
 
 
