@@ -35,7 +35,6 @@ class CodebookModel(LanguageModel):
     Attributes:
         model: what is snapped.
         codebooks: by canonical site name, in the order of the forward pass.
-        first_position: where in its row the first token of the pass stands; not 0 only in generation with a cache.
     """
 
     def __init__(self, model: LanguageModel, codebooks: Mapping[str, Codebook]) -> None:
@@ -43,7 +42,6 @@ class CodebookModel(LanguageModel):
         self.model = model
         named = {Site.parse(site, model.spec): codebook for site, codebook in codebooks.items()}
         self.codebooks = {str(site): named[site] for site in sorted(named, key=all_sites(model.spec).index)}
-        self.first_position = 0
         self._on = set(self.codebooks)
         self._code_edits: dict[str, list[CodeEdit]] = {site: [] for site in self.codebooks}
         self._watchers: list[Callable[[str, Snapped], None]] = []
@@ -84,18 +82,7 @@ class CodebookModel(LanguageModel):
 
     def stepper(self, n_rows: int, *, use_cache: bool) -> Step:
         """Return what gives the logits after the last token it is handed; with a cache it remembers the others."""
-        step, n_seen = self.model.stepper(n_rows, use_cache=use_cache), 0
-
-        def counted(unseen: Tokens) -> Tensor:
-            nonlocal n_seen
-            self.first_position = n_seen if use_cache else 0
-            n_seen += unseen.shape[1]
-            try:
-                return step(unseen)
-            finally:
-                self.first_position = 0
-
-        return counted
+        return self.model.stepper(n_rows, use_cache=use_cache)
 
     def weights(self) -> Weights:
         """Return the model's weights by their TransformerLens names and shapes."""

@@ -28,12 +28,14 @@ class LanguageModel(ABC):
     Attributes:
         name: what the user called it.
         processing: weight processing applied to this copy, in order; empty for the model as trained.
+        first_position: where in its row the first token of the pass stands; not 0 only in generation with a cache.
     """
 
     def __init__(
         self, name: str, spec: ModelSpec, tokenizer: Tokenizer | None, processing: tuple[str, ...] = ()
     ) -> None:
         self.name, self.spec, self.tokenizer, self.processing = name, spec, tokenizer, processing
+        self.first_position = 0
 
     @property
     @abstractmethod
@@ -105,9 +107,24 @@ class LanguageModel(ABC):
             raise UsageError("number of new tokens is negative", value=n_tokens)
         prompts, choose = self.checked(tokens, n_tokens), chooser(temperature, generator)
         with torch.inference_mode():
-            step = self.stepper(len(prompts), use_cache=use_cache)
+            step = self._placed(self.stepper(len(prompts), use_cache=use_cache), use_cache)
             rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache)
         return rows.clone()
+
+    def _placed(self, step: Step, use_cache: bool) -> Step:
+        """Return the step, which keeps `first_position` while it runs."""
+        n_seen = 0
+
+        def placed(unseen: Tokens) -> Tensor:
+            nonlocal n_seen
+            self.first_position = n_seen if use_cache else 0
+            n_seen += unseen.shape[1]
+            try:
+                return step(unseen)
+            finally:
+                self.first_position = 0
+
+        return placed
 
     @abstractmethod
     def weights(self) -> Weights:

@@ -45,6 +45,20 @@ def test_an_edit_sees_the_whole_prompt_once_and_then_one_position_at_a_time(gpt2
     assert lengths == [6, 1, 1, 1]
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_an_edit_is_told_where_the_first_token_of_a_pass_stands(gpt2: HuggingFaceModel, use_cache: bool) -> None:
+    places: list[int] = []
+
+    def look(value: torch.Tensor) -> torch.Tensor:
+        places.append(gpt2.first_position)
+        return value
+
+    with gpt2.edit({"resid_post.1": look}):
+        gpt2.generate(PROMPTS, 4, use_cache=use_cache)
+        gpt2.logits(PROMPTS)
+    assert places == ([0, 6, 7, 8, 0] if use_cache else [0] * 5)
+
+
 def test_a_window_shorter_than_the_text_gives_the_same_rows_with_and_without_a_cache(
     any_model: HuggingFaceModel,
 ) -> None:

@@ -38,3 +38,9 @@ def test_its_tokenizer_comes_with_it(tmp_path):
 def test_another_backend_is_refused(tmp_path):
     with pytest.raises(UsageError, match="only a Hugging Face model can be saved"):
         save_model(load(hooked_transformer(tiny("gpt2")), device="cpu"), tmp_path / "saved")
+
+
+def test_a_processed_model_that_would_come_back_as_another_one_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="would be another one"):
+        save_model(mechlab.processed(load(tiny("gpt2"), device="cpu")), tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()

@@ -181,7 +181,7 @@ def channel_map(
     Raises:
         UsageError: the model's norms are not folded and cannot be, or the offset is outside its context.
 
-    Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads in Language Models", section 3.
+    Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519).
     """
     circuits = head_circuits(model, offset=offset, biases=biases)
     return of_circuits(circuits, modes=modes, null=null)

@@ -79,8 +79,8 @@ def head_circuits(model: LanguageModel, *, offset: int = 0, biases: bool = False
         UsageError: norms are not folded and cannot be, or the offset is outside the context.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits" (OV and QK circuits); Merullo,
-    Eickhoff & Pavlick 2024, "Talking Heads", section 3. Grouped queries, rotations, biases, and the gains of norms
-    behind attention and on queries and keys are ours.
+    Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519; their components). Grouped queries, rotations, biases,
+    and the gains of norms behind attention and on queries and keys are ours.
     """
     folded = _folded(model)
     weights, turn = folded.weights(), rotation(folded, offset)

@@ -45,7 +45,7 @@ def channel_scores(circuits: HeadCircuits, mode: Mode, *, only_later: bool = Tru
         mode: what the receiver reads: `q`, `k` or `v`.
         only_later: leave out pairs whose receiver is in no later layer than the sender; they cannot talk.
 
-    Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads", section 3.1 (components), after Elhage et al. 2021
+    Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519; components), after Elhage et al. 2021
     (whole matrices). The identity between the two is ours.
     """
     senders, readers = circuits.ov, circuits.readers(mode)

@@ -44,8 +44,8 @@ class ThinSVD:
 def thin_svd(left: Float[Tensor, "*many d k"], right: Float[Tensor, "*many k e"]) -> ThinSVD:
     """Return the decompositions of `left @ right`; of each component's write vector the largest entry is positive.
 
-    Source: the thin-QR route is the usual one for products; Merullo, Eickhoff & Pavlick 2024, "Talking Heads in
-    Language Models", section 3, decompose the same circuits as full matrices.
+    Source: the thin-QR route is the usual one for products; Merullo, Eickhoff & Pavlick 2024, "Talking Heads"
+    (arXiv 2406.09519), decompose the same circuits as full matrices.
     """
     outer, upper = torch.linalg.qr(left.double())
     inner, lower = torch.linalg.qr(right.double().mT)
