@@ -5,8 +5,9 @@ from typing import Any
 
 from rivals import best_feature, mean_difference, vectors_at
 from steering import (
-    HOW_MANY,
+    MOST_CODES,
     Protocol,
+    Strength,
     Writer,
     by_codes,
     by_feature,
@@ -14,6 +15,8 @@ from steering import (
     by_vector,
     drawn_codes,
     pushed,
+    pushed_as,
+    pushed_by_fewest,
     unpushed,
 )
 from told import Halves, best_code, causes_of
@@ -28,7 +31,7 @@ from mechlab.metrics.code_index import CodeIndex
 from mechlab.metrics.code_search import CodeMatch, rank_codes
 from mechlab.models.language_model import LanguageModel
 
-PRECISE, MOST = 0.3, 12
+PRECISE = 0.3
 
 
 def steered(
@@ -52,14 +55,19 @@ def steered(
     direction = mean_difference(vectors_at(judge, rows, site), mask)
     return {
         "codes: nothing": unpushed(own),
-        "codes: one": pushed(own, by_one_code(model, one)),
-        "codes: several": pushed(own, by_codes(model, several)),
-        "codes: one drawn": pushed(own, by_one_code(model, *drawn_codes(index, [one], seed))[1:]),
-        "codes: several drawn": pushed(own, by_codes(model, drawn_codes(index, several, seed))[-1:]),
+        "codes: one": (by_one := pushed(own, by_one_code(model, one))),
+        "codes: several": (by_several := pushed_by_fewest(own, by_codes(model, several))),
+        "codes: one drawn": pushed_as(own, alike(by_one, by_one_code(model, *drawn_codes(index, [one], seed)))),
+        "codes: several drawn": pushed_as(own, alike(by_several, by_codes(model, drawn_codes(index, several, seed)))),
         "no codes: nothing": unpushed(plain),
         "no codes: SAE feature": pushed(plain, by_feature(judge, site, dictionary, feature, strongest)),
         "no codes: mean difference": pushed(plain, by_vector(judge, site, direction)),
     }
+
+
+def alike(taken: dict[str, Any], strengths: Sequence[Strength]) -> Strength:
+    """Return the strength of the same name as the one another push has taken."""
+    return next(one for one in strengths if one[0] == taken["strength"])
 
 
 def several_codes(index: CodeIndex, ranked: Sequence[CodeMatch]) -> list[CodeChoice]:
@@ -72,10 +80,10 @@ def several_codes(index: CodeIndex, ranked: Sequence[CodeMatch]) -> list[CodeCho
     held: dict[tuple[str, int], int] = {}
     for match in ranked:
         place = match.site, match.group
-        if match.precision >= PRECISE and held.get(place, 0) < index.books[match.site].k and len(found) < MOST:
+        if match.precision >= PRECISE and held.get(place, 0) < index.books[match.site].k and len(found) < MOST_CODES:
             held[place] = held.get(place, 0) + 1
             found.append(CodeChoice(match.site, match.code))
-    if len(found) < HOW_MANY[0]:
+    if len(found) < 2:
         remedy = f"A code has to tell it with a precision of {PRECISE} at least."
         raise UsageError("too few codes stand for the topic", value=len(found), remedy=remedy)
     return found

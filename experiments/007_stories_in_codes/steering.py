@@ -1,8 +1,9 @@
 """Texts pushed towards a topic in several ways, each as strongly as it takes, and judged alike.
 
-1. Every way has strengths to choose from: more codes or all of their slots; a longer vector.
-2. On texts drawn for choosing, strengths count at which at least 80 % of the texts speak of the topic; of these the one
-   whose texts read most natural is taken, or the one with the largest share where there is none.
+1. Every way has strengths to choose from: a code's slots, or how many codes, or how long a vector.
+2. On texts drawn for choosing, strengths count at which at least 88 % of the texts speak of the topic (80 % are asked
+   for; the rest is for luck); of these the one whose texts read most natural is taken, or, where there is none, the one
+   with the largest share. Of numbers of codes, the fewest that do are looked for by halving.
 3. On fresh texts it is judged: share with the topic, loss under the model without any edit, distinct n-grams.
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from mechlab.core.estimate import Estimate
 from mechlab.core.randomness import torch_generator
 from mechlab.dictionaries.dictionary import Dictionary
-from mechlab.interventions.activate_codes import CodeChoice, activate_codes
+from mechlab.interventions.activate_codes import CodeChoice, Slots, activate_codes
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.interventions.continuations import continuations
 from mechlab.interventions.steer import feature_direction, steer
@@ -25,10 +26,12 @@ from mechlab.metrics.code_index import CodeIndex
 from mechlab.metrics.written_text import WrittenText, judge_texts
 from mechlab.models.language_model import LanguageModel
 
-ENOUGH, CHOOSING, JUDGING = 0.8, 1000, 2000
+ENOUGH, CHOOSING, JUDGING = 0.88, 1000, 2000
+SLOTS: tuple[Slots, ...] = ("one", "all")
 LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
-HOW_MANY = (2, 4, 8, 12)
+MOST_CODES = 24
 Strength = tuple[str, Callable[[], AbstractContextManager[None]]]
+Tried = tuple[str, Callable[[], AbstractContextManager[None]], WrittenText]
 
 
 @dataclass(frozen=True)
@@ -67,29 +70,47 @@ def unpushed(writer: Writer) -> dict[str, Any]:
 
 def pushed(writer: Writer, strengths: Sequence[Strength]) -> dict[str, Any]:
     """Return which strength of a way was taken, and what its fresh texts are worth."""
-    tried = [(name, push, writer.judged(push, choosing=True)) for name, push in strengths]
+    return best_of(writer, [(name, push, writer.judged(push, choosing=True)) for name, push in strengths])
+
+
+def pushed_by_fewest(writer: Writer, strengths: Sequence[Strength]) -> dict[str, Any]:
+    """Return the same for strengths that grow: the least that is enough is found by halving."""
+    tried: list[Tried] = []
+    low, high = 0, len(strengths)
+    while low < high:
+        middle = (low + high) // 2
+        name, push = strengths[middle]
+        tried.append((name, push, writer.judged(push, choosing=True)))
+        low, high = (low, middle) if tried[-1][2].topic_share.value >= ENOUGH else (middle + 1, high)
+    return best_of(writer, tried)
+
+
+def best_of(writer: Writer, tried: Sequence[Tried]) -> dict[str, Any]:
+    """Return which of the strengths tried was taken, and what its fresh texts are worth."""
     enough = [one for one in tried if one[2].topic_share.value >= ENOUGH and one[2].nll_nats is not None]
     if enough:
         name, push, _ = min(enough, key=lambda one: one[2].nll_nats.value)  # type: ignore[union-attr]
     else:
         name, push, _ = max(tried, key=lambda one: one[2].topic_share.value)
+    return pushed_as(writer, (name, push))
+
+
+def pushed_as(writer: Writer, strength: Strength) -> dict[str, Any]:
+    """Return what fresh texts at one strength are worth."""
+    name, push = strength
     return {"strength": name, **plain(writer.judged(push))}
 
 
 def by_one_code(model: CodebookModel, code: CodeChoice) -> list[Strength]:
     """Return the strengths of a single code: one slot, or all of its group's."""
-    return [
-        ("one slot", lambda: activate_codes(model, [code], slots="one")),
-        ("all slots", lambda: activate_codes(model, [code], slots="all")),
-    ]
+    return [(slots, lambda slots=slots: activate_codes(model, [code], slots=slots)) for slots in SLOTS]
 
 
 def by_codes(model: CodebookModel, codes: Sequence[CodeChoice]) -> list[Strength]:
-    """Return the strengths of several codes, a slot each: how many they are."""
+    """Return the strengths of several codes, a slot each: how many they are, from two."""
     return [
         (f"{n} codes", lambda chosen=codes[:n]: activate_codes(model, chosen, slots="one"))
-        for n in HOW_MANY
-        if n <= len(codes)
+        for n in range(2, len(codes) + 1)
     ]
 
 

@@ -1,6 +1,6 @@
 """Generation: rows grow by one token at a time, from whatever computes the next token's logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Tokens
 
 Step = Callable[[Tokens], Float[Tensor, "batch d_vocab"]]
+Generators = torch.Generator | Sequence[torch.Generator]
 Choose = Callable[[Float[Tensor, "batch d_vocab"]], Int[Tensor, "batch 1"]]
 
 
@@ -33,8 +34,12 @@ def extend(
     return rows
 
 
-def chooser(temperature: float, generator: torch.Generator | None) -> Choose:
+def chooser(temperature: float, generator: Generators | None) -> Choose:
     """Return the way tokens are picked: the most likely one at temperature 0, else a draw.
+
+    Args:
+        temperature: of the draws.
+        generator: where they come from; of several, each draws for an equal stretch of the rows, in their order.
 
     Raises:
         UsageError: the temperature is negative, or a draw has no generator.
@@ -46,9 +51,11 @@ def chooser(temperature: float, generator: torch.Generator | None) -> Choose:
     if generator is None:
         remedy = "Pass core.randomness.torch_generator(seed, purpose)."
         raise UsageError("sampling needs a generator", value=f"temperature {temperature}", remedy=remedy)
-    return lambda logits: _draw(logits / temperature, generator)
+    generators = (generator,) if isinstance(generator, torch.Generator) else tuple(generator)
+    return lambda logits: _draw(logits / temperature, generators)
 
 
-def _draw(logits: Float[Tensor, "batch d_vocab"], generator: torch.Generator) -> Int[Tensor, "batch 1"]:
-    probabilities = logits.float().softmax(-1).to(generator.device)
-    return torch.multinomial(probabilities, 1, generator=generator)
+def _draw(logits: Float[Tensor, "batch d_vocab"], generators: tuple[torch.Generator, ...]) -> Int[Tensor, "batch 1"]:
+    stretches = logits.float().softmax(-1).to(generators[0].device).split(len(logits) // len(generators))
+    drawn = [torch.multinomial(own, 1, generator=one) for own, one in zip(stretches, generators, strict=True)]
+    return torch.cat(drawn)

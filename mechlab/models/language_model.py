@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Logits, Tokens
-from mechlab.models.generation import Step, chooser, extend
+from mechlab.models.generation import Generators, Step, chooser, extend
 from mechlab.models.sites import Site, all_sites
 from mechlab.models.spec import ModelSpec
 from mechlab.models.tokenizer import Tokenizer
@@ -88,7 +88,7 @@ class LanguageModel(ABC):
         n_tokens: int,
         *,
         temperature: float = 0.0,
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         use_cache: bool = True,
     ) -> Int[Tensor, "batch pos_and_new"]:
         """Return the prompts followed by `n_tokens` new tokens each; open edits apply to every pass.
@@ -97,11 +97,12 @@ class LanguageModel(ABC):
             tokens: prompts of one length.
             n_tokens: how many to add.
             temperature: 0 takes the most likely token.
-            generator: the source of randomness; required above temperature 0.
+            generator: the source of randomness; required above temperature 0. Of several, each draws for an equal
+                stretch of the rows, so that rows are what they would be without the others.
             use_cache: keep keys and values of past positions instead of computing them again.
 
         Raises:
-            UsageError: a number is negative, the rows would outgrow the context, or a draw has no generator.
+            UsageError: a number is negative, the rows would outgrow the context, or a draw has no generator of its own.
         """
         if n_tokens < 0:
             raise UsageError("number of new tokens is negative", value=n_tokens)

@@ -7,6 +7,7 @@ from oracles.word_tokenizer import word_tokenizer
 
 from mechlab.core.errors import UsageError
 from mechlab.core.randomness import torch_generator
+from mechlab.interventions import continuations as module
 from mechlab.interventions.continuations import continuations
 from mechlab.interventions.steer import steer
 from mechlab.models.loaders import load
@@ -29,6 +30,24 @@ def test_every_prompt_is_continued_as_the_model_alone_would(model):
         assert texts.n_prompt == row.shape[1]
         assert torch.equal(texts.written, texts.tokens[:, row.shape[1] :]) and texts.written.shape == (3, 5)
         assert len({tuple(text) for text in texts.written.tolist()}) == 3
+
+
+def test_prompts_of_one_length_are_written_together_and_long_batches_in_parts(model, monkeypatch):
+    prompts = ["the", "cat w3", "w1", "w2", "w4"]
+    whole = continuations(model, prompts, 3, 5, seed=4)
+    sizes = []
+    generate = type(model).generate
+
+    def counted(self, tokens, *given, **named):
+        sizes.append(tuple(tokens.shape))
+        return generate(self, tokens, *given, **named)
+
+    monkeypatch.setattr(type(model), "generate", counted)
+    monkeypatch.setattr(module, "BATCH_ROWS", 7)
+    parts = continuations(model, prompts, 3, 5, seed=4)
+    n = model.to_tokens("the").shape[1]
+    assert sizes == [(6, n), (6, n), (3, n + 1)]
+    assert all(torch.equal(one.tokens, other.tokens) for one, other in zip(whole, parts, strict=True))
 
 
 def test_texts_of_one_prompt_do_not_depend_on_the_others(model):
