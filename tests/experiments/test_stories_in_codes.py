@@ -104,7 +104,7 @@ def text(share: float, nll: float) -> WrittenText:
 
 @pytest.mark.parametrize(
     ("tried", "taken"),
-    [([(0.9, 5.0), (0.85, 3.0), (0.7, 2.0)], 1), ([(0.3, 5.0), (0.6, 9.0), (0.5, 2.0)], 1), ([(1.0, 2.0)], 0)],
+    [([(0.95, 5.0), (0.9, 3.0), (0.85, 2.0)], 1), ([(0.3, 5.0), (0.6, 9.0), (0.5, 2.0)], 1), ([(1.0, 2.0)], 0)],
 )
 def test_of_strengths_that_suffice_the_most_natural_is_taken_else_the_largest_share(pieces, tried, taken):
     class Scripted:
@@ -116,6 +116,21 @@ def test_of_strengths_that_suffice_the_most_natural_is_taken_else_the_largest_sh
     assert found["strength"] == f"{taken}" and found["nll_nats"][0] == tried[taken][1]
 
 
+@pytest.mark.parametrize(("enough_from", "taken"), [(0, 0), (3, 3), (5, 5), (7, 7), (9, 8)])
+def test_the_fewest_codes_that_suffice_are_found_by_halving(pieces, enough_from, taken):
+    tried = []
+
+    class Scripted:
+        def judged(self, push, *, choosing: bool = False) -> WrittenText:
+            place = push()
+            tried.append(choosing)
+            return text(0.9 if place >= enough_from else 0.05 * place, float(place))
+
+    strengths = [(f"{place}", lambda place=place: place) for place in range(9)]
+    assert pieces.steering.pushed_by_fewest(Scripted(), strengths)["strength"] == f"{taken}"
+    assert sum(tried) <= 4 and len(tried) == sum(tried) + 1
+
+
 def test_several_codes_fill_no_group_beyond_its_slots_and_drawn_ones_are_others_of_the_same_groups(
     pieces, judge, halves, monkeypatch
 ):
@@ -124,7 +139,7 @@ def test_several_codes_fill_no_group_beyond_its_slots_and_drawn_ones_are_others_
     monkeypatch.setattr(pieces.pushing, "PRECISE", 0.0)
     codes = pieces.pushing.several_codes(index, ranked)
     held = Counter((one.site, one.code // 60) for one in codes)
-    assert len(codes) == len({*codes}) == 12 and max(held.values()) == 4
+    assert len(codes) == len({*codes}) == 16 and max(held.values()) == 4
     drawn = pieces.steering.drawn_codes(index, codes[:4], seed=1)
     for one, other in zip(codes[:4], drawn, strict=True):
         assert (one.site, one.code // 60) == (other.site, other.code // 60) and index.totals[other.site][other.code] > 0
