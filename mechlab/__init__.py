@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
+    from mechlab.circuits.channels.channel_map import channel_map
     from mechlab.corpora.batches import RowBatches
     from mechlab.corpora.opening import open_corpus
     from mechlab.corpora.rows import TokenRows, pack, split
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from mechlab.interventions.activate_codes import CodeChoice, activate_codes
     from mechlab.interventions.codebook_model import CodebookModel
     from mechlab.interventions.codebook_start import new_codebooks, start_codebooks
+    from mechlab.interventions.component_edit import ComponentEdit, edit_components
+    from mechlab.interventions.component_weights import with_components
     from mechlab.interventions.continuations import continuations
     from mechlab.interventions.splice import splice
     from mechlab.interventions.steer import feature_direction, steer
@@ -60,12 +63,14 @@ if TYPE_CHECKING:
     from mechlab.training.finetune_config import FinetuneConfig
     from mechlab.training.loop import fit
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
+    from mechlab.verbs.steps.stored_edits import open_edits, save_edits
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "activations.pairs": ("PairStream",),
     "activations.stream": ("ActivationStream", "StreamConfig"),
+    "circuits.channels.channel_map": ("channel_map",),
     "corpora.batches": ("RowBatches",),
     "corpora.opening": ("open_corpus",),
     "corpora.rows": ("TokenRows", "pack", "split"),
@@ -77,6 +82,8 @@ _PLACES = {
     "interventions.activate_codes": ("CodeChoice", "activate_codes"),
     "interventions.codebook_model": ("CodebookModel",),
     "interventions.codebook_start": ("new_codebooks", "start_codebooks"),
+    "interventions.component_edit": ("ComponentEdit", "edit_components"),
+    "interventions.component_weights": ("with_components",),
     "interventions.continuations": ("continuations",),
     "interventions.splice": ("splice",),
     "interventions.steer": ("feature_direction", "steer"),
@@ -96,6 +103,7 @@ _PLACES = {
     "training.finetune_config": ("FinetuneConfig",),
     "training.loop": ("fit",),
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
+    "verbs.steps.stored_edits": ("open_edits", "save_edits"),
 }
 _MODULE_OF = {name: f"mechlab.{module}" for module, names in _PLACES.items() for name in names}
 

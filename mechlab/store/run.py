@@ -13,6 +13,7 @@ LOG_NAME = "metrics.jsonl"
 DICTIONARY_NAME = "dictionary"
 MODEL_NAME = "model"
 CODES_NAME = "codes.arrow"
+CHANNELS_NAME = "channels.arrow"
 REPORT_NAME = "report.html"
 CHECKPOINTS_NAME = "checkpoints"
 

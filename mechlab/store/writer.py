@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from mechlab.store.manifest import MANIFEST_NAME, Identity, Metric, RunManifest,
 from mechlab.store.provenance import provenance_now, timestamp
 from mechlab.store.run import CHECKPOINTS_NAME, CODES_NAME, DICTIONARY_NAME, LOG_NAME, MODEL_NAME, Run, finished_run
 from mechlab.store.shards import write_shard
+from mechlab.store.table import write_table
 from mechlab.store.verification import stored_files
 
 SUFFIX = ".partial"
@@ -142,6 +143,10 @@ class RunWriter:
     def write_codes(self, columns: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write the index of a model's codes."""
         write_code_index(self.folder / CODES_NAME, columns, facts)
+
+    def write_table(self, name: str, columns: Mapping[str, Tensor | Sequence[str]]) -> None:
+        """Write a table of the run: columns of numbers or texts, all of one length."""
+        write_table(self.folder / name, columns)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, such as its report."""

@@ -14,6 +14,7 @@ VERBS = Registry(
         "sweep": "mechlab.verbs.sweep:VERB",
         "evaluate": "mechlab.verbs.evaluate:VERB",
         "codes": "mechlab.verbs.codes:VERB",
+        "channels": "mechlab.verbs.channels:VERB",
         "show": "mechlab.verbs.show:VERB",
         "runs": "mechlab.verbs.runs:VERB",
         "convert": "mechlab.verbs.convert:VERB",

@@ -11,7 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from mechlab.core.config import Config, build, override, read_yaml
-from mechlab.verbs.outcome import Hidden, Positional
+from mechlab.verbs.outcome import Hidden, Positional, Spelled
 
 CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 LIST_FORM = "A,B,..."
@@ -94,6 +94,11 @@ def _is_positional(field: FieldInfo) -> bool:
     return any(isinstance(mark, Positional) for mark in field.metadata)
 
 
+def _spelling(name: str, field: FieldInfo) -> str:
+    """Return what the option of a field is called: the field's own name unless it is marked otherwise."""
+    return next((mark.flag for mark in field.metadata if isinstance(mark, Spelled)), name)
+
+
 def _first_key(setting: str) -> str:
     return setting.partition("=")[0].partition(".")[0].strip()
 
@@ -121,7 +126,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         info = typer.Argument(help=field.description, show_default=False)
     else:
         about: dict[str, Any] = {"help": field.description, "metavar": LIST_FORM if as_list else None}
-        info = typer.Option(_flags(name, default), show_default=default is not None, **about)
+        info = typer.Option(_flags(_spelling(name, field), default), show_default=default is not None, **about)
     annotation = Annotated[kind if field.is_required() else kind | None, info]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 

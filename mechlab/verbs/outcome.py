@@ -97,6 +97,13 @@ class Positional:
     """Mark of a config field that the command line takes by position, not by option."""
 
 
+@dataclass(frozen=True)
+class Spelled:
+    """Mark of a config field whose option is called otherwise, as `--from`, which no field of Python's can be."""
+
+    flag: str
+
+
 class Hidden:
     """Mark of a config field that is no option of its own: the verb sets it, or `-s` reaches into it."""
 

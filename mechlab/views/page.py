@@ -13,7 +13,7 @@ from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from mechlab.views.cards import environment
-from mechlab.views.numbers import interval, measured, number
+from mechlab.views.numbers import interval, measured, number, share
 from mechlab.views.palette import DARK, LIGHT, THEMES, Palette
 
 
@@ -32,7 +32,7 @@ def render_page(template: str, data: Any, own_scripts: Sequence[str], *, has_fig
     """
     scripts = {name: Markup(template_text(name)) for name in own_scripts} | (_drawing() if has_figures else {})
     page = environment()
-    page.filters.update(number=number, interval=interval, measured=measured)
+    page.filters.update(number=number, interval=interval, measured=measured, share=share)
     text = page.get_template(template).render(
         data=data,
         scripts=scripts,

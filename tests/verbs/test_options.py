@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 from mechlab.core.config import Config
 from mechlab.core.errors import ConfigError
 from mechlab.verbs.options import command, merge, nested_keys, visible_fields
-from mechlab.verbs.outcome import Hidden, Positional
+from mechlab.verbs.outcome import Hidden, Positional, Spelled
 
 
 class Inner(Config):
@@ -131,3 +131,14 @@ def test_an_unknown_key_in_a_file_or_a_setting_is_refused(file):
 
 def test_a_list_from_the_command_line_becomes_the_fields_tuple():
     assert merge(Plan, {"names": ["a"], "place": Path("x")}).names == ("a",)
+
+
+def test_an_option_may_be_called_what_no_field_can_be():
+    class Sides(Config):
+        from_head: Annotated[str | None, Spelled("from")] = Field(None, description="Whence.")
+
+    found = []
+    app = typer.Typer(add_completion=False)
+    app.command()(command(visible_fields(Sides), lambda values, **_: found.append(values), "Do it."))
+    app(["--from", "3.1"], standalone_mode=False)
+    assert found == [{"from_head": "3.1"}]

@@ -1,0 +1,91 @@
+"""The channels of a model as a run.
+
+1. Load the model; refuse a head, an offset or norms that do not fit, before anything is written.
+2. A run that is already there is returned as it is.
+3. Decompose the heads, score all pairs, and judge the scores against the null.
+4. Write the table of channels and the page; the run gets its name when both are on the disk.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mechlab.circuits.channels.channel_map import ChannelMap, Head, of_circuits
+from mechlab.circuits.channels.columns import channel_columns
+from mechlab.circuits.channels.head_circuits import head_circuits
+from mechlab.core.errors import UsageError
+from mechlab.core.progress import Progress
+from mechlab.core.runtime import use_threads
+from mechlab.models.language_model import LanguageModel
+from mechlab.models.loaders import is_on_disk, load
+from mechlab.models.processing import processed
+from mechlab.store.manifest import Identity, Metric, ModelRecord
+from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run, finished_run, open_run
+from mechlab.store.writer import RunWriter
+from mechlab.verbs.steps.channel_page import RATE, channel_page
+
+if TYPE_CHECKING:
+    from mechlab.verbs.channels import Config
+
+LEAST_Z = 2.0
+
+
+def channel_run(config: "Config", progress: Progress) -> Run:
+    """Return the finished run; made now, or found where it was made before.
+
+    Raises:
+        UsageError: the model is unknown or its norms cannot be folded, a head or the offset is not of this model, or
+            the output folder is taken.
+    """
+    model = load(config.model, device="cpu")
+    use_threads(config.threads, model.spec.n_params)
+    for name in (config.from_head, config.to_head):
+        if name is not None:
+            known_head(name, model)
+    if model.spec.n_layers < 2:
+        raise UsageError("no head has a later one to talk to", value=model.name, remedy="It has one layer only.")
+    folded = model if model.processing else processed(model)
+    identity = identity_of(config, model, folded)
+    out = config.out or Path("runs") / f"channels-{Path(model.name).name}-{identity.run_id()[:8]}"
+    done = finished_run(out, identity)
+    if done is not None:
+        progress.note(f"this run is already there: {out}")
+        return done
+    circuits = head_circuits(folded, offset=config.offset, biases=config.biases)
+    with RunWriter(out, identity) as writer:
+        found = of_circuits(circuits, modes=config.mode, null=config.null)
+        columns = channel_columns(found, LEAST_Z)
+        writer.write_table(CHANNELS_NAME, columns.columns())
+        writer.write_text(REPORT_NAME, channel_page(identity, model, found, columns, LEAST_Z))
+        writer.finish(channel_metrics(found))
+    return open_run(out)
+
+
+def identity_of(config: "Config", model: LanguageModel, folded: LanguageModel) -> Identity:
+    """Return what determines the run: the model, how its weights were processed, and what counts as a channel."""
+    known = {"fingerprint": model.fingerprint, "processing": tuple(folded.processing)}
+    record = ModelRecord(name=config.model, at_path=is_on_disk(config.model), **known)
+    settings = config.model_dump(mode="json", include={"mode", "null", "offset", "biases"})
+    return Identity(kind="channels", config=settings, model=record)
+
+
+def channel_metrics(found: ChannelMap) -> dict[str, Metric]:
+    """Return how many channels were scored, and by mode how many are discoveries and how surprising the first is."""
+    real = {mode: one.z[~one.z.isnan()] for mode, one in found.surprises.items()}
+    return {
+        "n_channels": sum(len(z) for z in real.values()),
+        **{f"n_discoveries_{mode}": int((one.q <= RATE).sum()) for mode, one in found.surprises.items()},
+        **{f"largest_z_{mode}": float(z.max()) if len(z) else None for mode, z in real.items()},
+    }
+
+
+def known_head(name: str, model: LanguageModel) -> Head:
+    """Return the head called `LAYER.HEAD`.
+
+    Raises:
+        UsageError: the model has no such head.
+    """
+    layer, head = map(int, name.split("."))
+    if layer >= model.spec.n_layers or head >= model.spec.n_heads:
+        remedy = f"{model.name} has layers 0..{model.spec.n_layers - 1}, heads 0..{model.spec.n_heads - 1}."
+        raise UsageError("no such head", value=name, remedy=remedy)
+    return layer, head
