@@ -115,11 +115,7 @@ def _bar(bounds: tuple[float, float, float], floor: float | None, rate: float, p
     named = {math.log10(z): number(z) for z in ticks}
     if floor is not None:
         named[start] = f"<b>{number(floor, 2)}</b>"
-    told = (
-        f"coloured from a false-discovery rate of {share(rate)} up"
-        if floor
-        else f"none passes {share(rate)} false discoveries"
-    )
+    told = f"{'none' if floor is None else 'in colour'} below {share(rate)} false discoveries"
     return {
         "orientation": "h",
         "x": 0,
@@ -134,7 +130,7 @@ def _bar(bounds: tuple[float, float, float], floor: float | None, rate: float, p
         "tickvals": list(named),
         "ticktext": list(named.values()),
         "tickfont": {"size": 11},
-        "title": {"text": f"z, {told}", "side": "top", "font": {"size": 12, "color": palette.muted}},
+        "title": {"text": f"z; {told}", "side": "top", "font": {"size": 12, "color": palette.muted}},
     }
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from oracles.chromium import BROWSER, visit
 from views.sample_channels import sample_channels
-from views.test_report import assert_clean, outside
+from views.test_report import CONTRAST, assert_clean, outside
 
 from mechlab.views.channel_page import render_channels
 
@@ -25,6 +25,32 @@ CHOOSE = """(() => {
   receiver.value = [...receiver.options].find((o) => o.text === "2.1").value;
   receiver.dispatchEvent(new Event("change", { bubbles: true }));
   return document.querySelector("main section").innerText;
+})()"""
+
+
+CLICK = """(() => {
+  const at = (query) => document.querySelector(query);
+  const steps = {};
+  const plot = at("#plot-map-q");
+  plot.emit("plotly_click", { points: [{ pointIndex: [0, 1] }] });
+  const marks = () => plot.layout.shapes.filter((shape) => shape.name === "chosen");
+  const chosen = () => marks().map((shape) => (shape.x0 + shape.x1) / 2);
+  steps.clicked = [at("#mode-q h3").textContent, at("#mode-q .sender").value, at("#mode-q .receiver").value, chosen()];
+  plot.emit("plotly_click", { points: [{ pointIndex: [1, 0] }] });
+  steps.silent = [at("#mode-q .told").textContent, at("#mode-q .scroll").hidden];
+  at("#strongest a[data-place]").click();
+  steps.followed = at("#mode-q h3").textContent;
+  steps.rows = [...document.querySelectorAll("#mode-q tbody tr")].map((row) => row.children[0].textContent);
+  const visible = () => [...document.querySelectorAll("#strongest tbody tr")].filter((row) => !row.hidden)
+    .map((row) => row.dataset.mode);
+  steps.all = visible();
+  at("#mode").value = "k";
+  at("#mode").dispatchEvent(new Event("change"));
+  steps.keys = [visible(), at("#count").textContent];
+  Plotly.relayout(plot, { "xaxis.range": [-0.5, 0.5] });
+  plot.emit("plotly_relayout", { "xaxis.range[0]": -0.5 });
+  steps.zoomed = plot.layout.xaxis.ticktext;
+  return steps;
 })()"""
 
 
@@ -50,6 +76,26 @@ def test_it_opens_from_disk_whole(page, tmp_path):
 @needs_browser
 def test_another_pair_is_chosen_without_a_mouse(page, tmp_path):
     assert "0.0 → 2.1" in visit(page, tmp_path, CHOOSE).answer
+
+
+@needs_browser
+def test_a_click_shows_a_pair_a_name_leads_to_its_pair_and_the_table_is_filtered(page, tmp_path):
+    seen = visit(page, tmp_path, CLICK)
+    assert_clean(seen)
+    steps = seen.answer
+    assert steps["clicked"] == ["0.0 → 2.1, queries", "0", "1", [1]]
+    assert "cannot read it" in steps["silent"][0] and steps["silent"][1]
+    assert steps["followed"] == "0.0 → 1.0, queries" and steps["rows"]
+    assert set(steps["keys"][0]) == {"k"} < set(steps["all"]) and "largest z first" in steps["keys"][1]
+    assert steps["zoomed"] == ["1.0"]
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_text_can_be_read_in_both_modes(page, tmp_path, dark):
+    seen = visit(page, tmp_path, CONTRAST, dark=dark)
+    assert_clean(seen)
+    assert seen.answer["seen"] > 60 and seen.answer["worst"][0] >= 4.5, seen.answer["worst"]
 
 
 @needs_browser

@@ -20,7 +20,7 @@ from mechlab.verbs.steps.channel_list import block_name
 from mechlab.views.channel_data import PairRows
 
 MOST_HEADS = 144
-MOST_ROWS = 36_000
+MOST_ROWS = 32_000
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,7 +70,7 @@ def _mode_map(found: ChannelMap, columns: ChannelColumns, mode: Mode, axes: Axes
     return ModeMap(
         mode=mode,
         name=name,
-        lead=f"{about}. At a false-discovery rate of {share(RATE)} {counted}, in {n_pairs:,} of {n_talking:,} pairs.",
+        lead=f"{about}. At a false-discovery rate of {share(RATE)}, {counted}, in {n_pairs:,} of {n_talking:,} pairs.",
         best=rounded(grids.best, 1),
         discovered=tuple(tuple(row) for row in grids.discovered.tolist()),
         floor=float(floors.min()) if len(floors) else None,
@@ -110,9 +110,10 @@ def _summary(model: LanguageModel, found: ChannelMap, first: Channel) -> str:
     n_found = sum(int((one.q <= RATE).sum()) for one in found.surprises.values())
     n_all = sum(int((~one.z.isnan()).sum()) for one in found.surprises.values())
     spec = model.spec
+    standing = {0: "none stands out", 1: "one stands out"}.get(n_found, f"{n_found:,} stand out")
     return (
         f"Of the {n_all:,} ways in which a component of one of {spec.n_layers} × {spec.n_heads} heads can be read by a "
-        f"later head, {n_found:,} stand out from chance at a false-discovery rate of {share(RATE)}. The strongest is "
+        f"later head, {standing} from chance at a false-discovery rate of {share(RATE)}. The strongest is "
         f"{first.name}: score {fixed(first.score, 3)}, {fixed(first.z, 1)} standard deviations above the null."
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 from mechlab.core.estimate import Estimate
 from mechlab.store.run import Run
 from mechlab.views.findings import metric_rows
+from mechlab.views.numbers import number
 from mechlab.views.table import Table, metric_table
 
 
@@ -21,4 +22,11 @@ def run_summary(run: Run) -> tuple[dict[str, Any], Table]:
             name: value.model_dump() if isinstance(value, Estimate) else value for name, value in metrics.items()
         },
     }
-    return data, metric_table(metric_rows(metrics), title=f"{run.manifest.kind} {run.id}")
+    title, rows = f"{run.manifest.kind} {run.id}", metric_rows(metrics)
+    return data, metric_table(rows, title) if rows else _plain_table(title, values)
+
+
+def _plain_table(title: str, values: dict[str, Any]) -> Table:
+    """Return the table of a run whose numbers are counts and the like, without intervals."""
+    rows = [(name, "–" if value is None else number(value)) for name, value in values.items()]
+    return Table(title, ("metric", "value"), rows)

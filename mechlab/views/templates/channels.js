@@ -56,7 +56,8 @@
     function mark(from, to) {
       const base = (plot.layout.shapes || []).filter((shape) => shape.name !== "chosen");
       const color = getComputedStyle(document.documentElement).getPropertyValue("--orange").trim();
-      const place = { x0: to - 0.5, x1: to + 0.5, y0: from - 0.5, y1: from + 0.5 };
+      const [wide, high] = [receivers, senders].map((heads) => 0.5 + heads.length / 120);
+      const place = { x0: to - wide, x1: to + wide, y0: from - high, y1: from + high };
       Plotly.relayout(plot, { shapes: [...base, { type: "rect", name: "chosen", line: { color, width: 2 }, ...place }] });
     }
 

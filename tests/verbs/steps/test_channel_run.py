@@ -1,12 +1,16 @@
 """A run of channels is found again, holds a table and a page, and is the same bytes when made again."""
 
 import torch
-from small_run import call
+import transformers as hf
+from small_run import assert_refused, call
 
 from mechlab.circuits.channels.channel_map import channel_map
+from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.loaders import load
+from mechlab.models.processing import processed
 from mechlab.store.run import open_run
 from mechlab.store.table import read_table
+from mechlab.verbs.steps import channel_run
 from mechlab.verbs.steps.channel_list import stored_channels
 
 
@@ -33,6 +37,16 @@ def test_made_again_it_is_the_same_bytes_and_at_its_place_it_is_found(model, tmp
     assert again.code == 0 and "already there" in again.err
     other = call("channels", "--model", model, "--mode", "q", "--out", tmp_path / "one")
     assert other.code == 2 and "another config" in other.err
+
+
+def test_norms_that_cannot_be_folded_and_a_single_layer_are_refused(model, tmp_path, monkeypatch):
+    loaded = load(str(model), device="cpu")
+    out = tmp_path / "run"
+    monkeypatch.setattr(channel_run, "load", lambda *_, **__: processed(loaded, fold_norm=False))
+    assert_refused(call("channels", "--out", out), out, "norms are not folded")
+    one_layer = HuggingFaceModel(hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=9, n_embd=8, n_layer=1, n_head=2)))
+    monkeypatch.setattr(channel_run, "load", lambda *_, **__: one_layer)
+    assert_refused(call("channels", "--out", out), out, "no head has a later one")
 
 
 def test_what_only_lists_does_not_make_another_run(model, tmp_path):

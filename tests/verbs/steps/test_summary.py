@@ -2,6 +2,8 @@
 
 import json
 
+from small_run import call
+
 from mechlab.store.run import open_run
 from mechlab.verbs.steps.summary import run_summary
 
@@ -26,3 +28,10 @@ def test_people_get_each_metric_with_its_interval_and_controls(trained):
     assert "untrained" in " ".join(row.values())
     assert row["95 % interval"].startswith("[")
     assert table.title.startswith("train topk")
+
+
+def test_numbers_without_intervals_are_a_table_too(model, tmp_path):
+    assert call("channels", "--model", model, "--mode", "k", "--out", tmp_path / "run").code == 0
+    _, table = run_summary(open_run(tmp_path / "run"))
+    assert [row[0] for row in table.rows] == ["largest_z_k", "n_channels", "n_discoveries_k"]
+    assert dict(table.rows)["n_channels"] == "32"
