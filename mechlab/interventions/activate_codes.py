@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.codebook_model import CodebookModel, CodeEdit
+from mechlab.interventions.positions import places_in_pass
 from mechlab.models.sites import Site
 
 Slots = Literal["one", "all"]
@@ -74,17 +75,13 @@ def _edit(model: CodebookModel, site: str, codes: list[int], slots: Slots, posit
             raise UsageError("more codes than slots", value=len(own), remedy=remedy)
 
     def edit(ids: Int[Tensor, "batch pos n_groups k"]) -> Int[Tensor, "batch pos n_groups k"]:
-        here = _inside(positions, model.first_position, ids.shape[1])
+        here = places_in_pass(model, positions, ids.shape[1])
         for group, own in groups.items():
             put = _all_slots if slots == "all" else _last_slots
             ids[:, here, group] = put(ids[:, here, group], own)
         return ids
 
     return edit
-
-
-def _inside(positions: range | None, first: int, n: int) -> list[int]:
-    return [place for place in range(n) if positions is None or place + first in positions]
 
 
 def _all_slots(ids: Int[Tensor, "batch pos k"], codes: list[int]) -> Int[Tensor, "batch pos k"]:

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
+from mechlab.interventions.positions import places_in_pass
 from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.sites import Site
 
@@ -44,7 +45,7 @@ class ComponentEdit:
     constant: float = 0.0
 
 
-def checked_edits(model: LanguageModel, edits: Sequence[ComponentEdit]) -> None:
+def refuse_foreign_edits(model: LanguageModel, edits: Sequence[ComponentEdit]) -> None:
     """Refuse edits that are not of this model's heads.
 
     Raises:
@@ -52,9 +53,7 @@ def checked_edits(model: LanguageModel, edits: Sequence[ComponentEdit]) -> None:
     """
     spec = model.spec
     for edit in edits:
-        if not (0 <= edit.layer < spec.n_layers and 0 <= edit.head < spec.n_heads):
-            remedy = f"Layers are 0..{spec.n_layers - 1}, heads 0..{spec.n_heads - 1}."
-            raise UsageError("no such head", value=f"{edit.layer}.{edit.head}", remedy=remedy)
+        Site.parse(f"head.{edit.layer}.{edit.head}", spec)
         if len(edit.direction) != spec.d_model:
             remedy = f"The residual stream of {model.name} has {spec.d_model}."
             raise UsageError("direction does not fit the model", value=len(edit.direction), remedy=remedy)
@@ -78,7 +77,7 @@ def edit_components(
     Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519), whose edits scale or set components of
     what heads write. Queries are ours.
     """
-    checked_edits(model, edits)
+    refuse_foreign_edits(model, edits)
     if any(edit.circuit == "qk" for edit in edits) and "fold_norm" not in model.processing:
         remedy = "Pass the copy that processed(model) gives."
         raise UsageError("what queries look at is edited behind a folded norm", value=model.name, remedy=remedy)
@@ -115,6 +114,7 @@ def _looking(
     directions, gains, constants = _stacked(edits)
     heads = torch.tensor([edit.head for edit in edits])
     matrices = model.weights().layers[layer].W_Q[heads].double()
+    turned = torch.einsum("ed,edh->eh", directions.to(matrices), matrices)
     shown: list[Tensor] = []
 
     def see(normed: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
@@ -124,9 +124,8 @@ def _looking(
     def edit(queries: Float[Tensor, "batch pos n_heads d_head"]) -> Float[Tensor, "batch pos n_heads d_head"]:
         along = directions.to(queries)
         amount = shown.pop() @ along.T * gains.to(queries) + constants.to(queries)
-        turned = torch.einsum("ed,edh->eh", directions.to(matrices), matrices).to(queries)
         change = torch.zeros_like(queries)
-        change.index_add_(2, heads.to(queries.device), amount[..., None] * turned)
+        change.index_add_(2, heads.to(queries.device), amount[..., None] * turned.to(queries))
         return queries + change * _mask(model, positions, queries)
 
     return {f"ln1_normalized.{layer}": see, f"q.{layer}": edit}
@@ -140,6 +139,6 @@ def _stacked(edits: list[ComponentEdit]) -> tuple[Tensor, Tensor, Tensor]:
 
 def _mask(model: LanguageModel, positions: range | None, like: Tensor) -> Tensor:
     """Return 1 at the positions of a pass that are to be edited, else 0, beside an activation."""
-    places = range(model.first_position, model.first_position + like.shape[1])
-    mask = torch.tensor([positions is None or place in positions for place in places]).to(like)
-    return mask.reshape(1, -1, *[1] * (like.ndim - 2))
+    mask = like.new_zeros(1, like.shape[1], *[1] * (like.ndim - 2))
+    mask[:, places_in_pass(model, positions, like.shape[1])] = 1
+    return mask

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from mechlab.core.errors import UsageError
-from mechlab.interventions.component_edit import ComponentEdit, checked_edits
+from mechlab.interventions.component_edit import ComponentEdit, refuse_foreign_edits
 from mechlab.models.architectures.layout import Block, linear_bias, linear_weight
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
@@ -29,7 +29,7 @@ def with_components(model: LanguageModel, edits: Sequence[ComponentEdit]) -> Hug
 
     Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519), which sets components to zero.
     """
-    checked_edits(model, edits)
+    refuse_foreign_edits(model, edits)
     if not isinstance(model, HuggingFaceModel) or "fold_norm" not in model.processing:
         remedy = "Pass the copy that processed(model) gives."
         raise UsageError("components are edited where norms are folded", value=model.name, remedy=remedy)

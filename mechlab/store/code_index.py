@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechlab.core.errors import ArtifactError
-from mechlab.store.disk import replacing
+from mechlab.store.arrow_file import opened_batch, write_batch
 
 FACTS = b"mechlab.code_index"
 
@@ -31,9 +30,7 @@ def write_code_index(path: Path, columns: Mapping[str, Int[Tensor, "n_tokens ...
     """
     arrays = {name: _array(table) for name, table in columns.items()}
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    batch = pa.RecordBatch.from_pydict(arrays, metadata={FACTS: text.encode()})
-    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), batch.schema) as writer:
-        writer.write_batch(batch)
+    write_batch(path, arrays, FACTS, text.encode())
 
 
 def read_code_index(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -42,18 +39,9 @@ def read_code_index(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ArtifactError: the file is missing, truncated, damaged, or no index of codes.
     """
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        text = (reader.schema.metadata or {}).get(FACTS)
-        if text is None or reader.num_record_batches != 1:
-            raise ArtifactError("file is no index of codes", value=str(path), remedy="It is another Arrow file.")
-        batch = reader.get_batch(0)
-        batch.validate()
-        return {name: _tensor(batch.column(name)) for name in batch.schema.names}, json.loads(text)
-    except FileNotFoundError:
-        raise ArtifactError("index of codes cannot be read", value=str(path), remedy="There is no such file.") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ArtifactError("index of codes is damaged", value=str(path), remedy=f"{error}.") from None
+    with opened_batch(path, FACTS, "index of codes") as batch:
+        facts = json.loads(batch.schema.metadata[FACTS])
+        return {name: _tensor(batch.column(name)) for name in batch.schema.names}, facts
 
 
 def _array(table: Int[Tensor, "n_tokens ..."]) -> pa.Array:

@@ -39,11 +39,14 @@ def read_component_edits(path: Path) -> tuple[str, list[dict[str, Any]], Float[T
     try:
         found = json.loads(text)
         model, edits = found["model"], found["edits"]
+        directions = read_tensors(path, [DIRECTIONS])[DIRECTIONS]
+        if len(directions) != len(edits):
+            raise ValueError("as many directions as edits")
     except (ValueError, KeyError, TypeError):
-        raise ArtifactError(
-            "edits of components are damaged", value=str(path), remedy="Copy or write it again."
-        ) from None
-    directions = read_tensors(path, [DIRECTIONS])[DIRECTIONS]
-    if len(directions) != len(edits):
-        raise ArtifactError("edits of components are damaged", value=str(path), remedy="Copy or write it again.")
+        raise damaged(path) from None
     return model, edits, directions
+
+
+def damaged(path: Path) -> ArtifactError:
+    """Return what a file of edits that do not make sense is answered with."""
+    return ArtifactError("edits of components are damaged", value=str(path), remedy="Copy or write it again.")

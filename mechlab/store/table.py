@@ -7,10 +7,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from mechlab.core.errors import ArtifactError
-from mechlab.store.disk import replacing
+from mechlab.store.arrow_file import opened_batch, write_batch
 
-MARK = {b"mechlab.table": b"1"}
+MARK = b"mechlab.table"
 
 
 def write_table(path: Path, columns: Mapping[str, Tensor | Sequence[str]]) -> None:
@@ -23,9 +22,7 @@ def write_table(path: Path, columns: Mapping[str, Tensor | Sequence[str]]) -> No
     Raises:
         UsageError: the disk is full or refuses the write; nothing is left behind.
     """
-    batch = pa.RecordBatch.from_pydict({name: _array(column) for name, column in columns.items()}, metadata=MARK)
-    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), batch.schema) as writer:
-        writer.write_batch(batch)
+    write_batch(path, {name: _array(column) for name, column in columns.items()}, MARK, b"1")
 
 
 def read_table(path: Path) -> dict[str, Tensor | list[str]]:
@@ -34,17 +31,9 @@ def read_table(path: Path) -> dict[str, Tensor | list[str]]:
     Raises:
         ArtifactError: the file is missing, truncated, damaged, or no such table.
     """
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if not MARK.items() <= (reader.schema.metadata or {}).items() or reader.num_record_batches != 1:
-            raise ArtifactError("file is no table of mechlab's", value=str(path), remedy="It is another Arrow file.")
-        batch = reader.get_batch(0)
+    with opened_batch(path, MARK, "table") as batch:
         batch.validate(full=True)
         return {name: _column(batch.column(name)) for name in batch.schema.names}
-    except FileNotFoundError:
-        raise ArtifactError("table cannot be read", value=str(path), remedy="There is no such file.") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ArtifactError("table is damaged", value=str(path), remedy=f"{error}.") from None
 
 
 def _array(column: Tensor | Sequence[str]) -> pa.Array:

@@ -111,8 +111,8 @@ def test_no_edit_changes_nothing(model):
 @pytest.mark.parametrize(
     ("edit", "line"),
     [
-        (ComponentEdit("ov", 3, 0, unit()), "no such head"),
-        (ComponentEdit("ov", 0, 4, unit()), "no such head"),
+        (ComponentEdit("ov", 3, 0, unit()), "no such layer or head"),
+        (ComponentEdit("ov", 0, 4, unit()), "no such layer or head"),
         (ComponentEdit("ov", 0, 0, unit()[:5]), "does not fit the model"),
         (ComponentEdit("qk", 0, 0, 2 * unit()), "not of length one"),
     ],

@@ -24,8 +24,8 @@ def test_only_channels_of_the_heads_asked_for_are_listed(model, tmp_path):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("--from", "9.0"), "no such head"),
-        (("--to", "0.99"), "no such head"),
+        (("--from", "9.0"), "no such layer or head"),
+        (("--to", "0.99"), "no such layer or head"),
         (("--from", "first"), "LAYER.HEAD"),
         (("--mode", "x"), "mode"),
         (("--null", "none"), "null"),

@@ -3,64 +3,21 @@
 A map holds tensors; `channels` picks rows of it, by pair, mode, z or false-discovery rate, and `graph` joins the heads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from mechlab.circuits.channels.channel import Channel, Head
+from mechlab.circuits.channels.columns import ChannelColumns, columns_at, kept
 from mechlab.circuits.channels.head_circuits import MODES, HeadCircuits, Mode, head_circuits
 from mechlab.circuits.channels.nulls import Null, Surprise, surprises
-from mechlab.circuits.channels.scores import ChannelScores, channel_scores, component_pairs
-from mechlab.circuits.channels.thin_svd import degenerate_blocks
+from mechlab.circuits.channels.scores import ChannelScores, channel_scores
 from mechlab.circuits.graph import Edge, Graph, Node
 from mechlab.core.errors import UsageError
 from mechlab.models.language_model import LanguageModel
-
-Head = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One component of a head, and a later head that reads it.
-
-    Attributes:
-        sender: layer and head.
-        component: its number in the sender's OV circuit, from the strongest.
-        receiver: layer and head.
-        mode: what the receiver reads it as: `q`, `k` or `v`.
-        score: 0 to 1.
-        z: standard deviations above the null.
-        p: the chance of that.
-        q: the share of false discoveries up to here.
-        value: the component's singular value.
-        share: its part of the sender's squared size.
-        block: numbers of the first and the last component whose value is nearly the same; there a single one means
-            nothing.
-        read_component: the receiver's component that reads it best.
-        cosine: between both, signed.
-    """
-
-    sender: Head
-    component: int
-    receiver: Head
-    mode: Mode
-    score: float
-    z: float
-    p: float
-    q: float
-    value: float
-    share: float
-    block: tuple[int, int]
-    read_component: int
-    cosine: float
-
-    @property
-    def name(self) -> str:
-        """Return how it is spoken of: `3.1.0 -> 5.2 q`."""
-        (layer, head), (to_layer, to_head) = self.sender, self.receiver
-        return f"{layer}.{head}.{self.component} -> {to_layer}.{to_head} {self.mode}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +50,14 @@ class ChannelMap:
         Raises:
             UsageError: there is no such head.
         """
-        picked: list[tuple[float, Mode, Tensor]] = [
-            (float(z), mode, place)
-            for mode in self.scores
-            for z, place in zip(*self._picked(mode, sender, receiver, least_z, most_q, n), strict=True)
-        ]
-        picked.sort(key=lambda one: -one[0])
-        return [self._channel(mode, tuple(place.tolist())) for _, mode, place in picked[:n]]
+        columns = self._columns(
+            {mode: self._picked(mode, sender, receiver, least_z, most_q, n) for mode in self.scores}
+        )
+        return [columns.channel(row) for row in range(len(columns))[:n]]
+
+    def columns(self, least_z: float) -> ChannelColumns:
+        """Return all channels with at least this z, and the best component of every pair of heads in every mode."""
+        return self._columns({mode: kept(found.z, least_z).nonzero() for mode, found in self.surprises.items()})
 
     def graph(self, channels: Sequence[Channel]) -> Graph:
         """Return heads and components joined by channels; an effect is the channel's z."""
@@ -117,19 +75,17 @@ class ChannelMap:
         least_z: float | None,
         most_q: float | None,
         n: int | None,
-    ) -> tuple[Tensor, Int[Tensor, "n 5"]]:
+    ) -> Int[Tensor, "n 5"]:
         found = self.surprises[mode]
-        kept = ~found.z.isnan()
+        fits = ~found.z.isnan()
         for head, axes in ((sender, (0, 1)), (receiver, (3, 4))):
             if head is not None:
-                kept &= self._only(head, axes, found.z)
+                fits &= self._only(head, axes, found.z)
         if least_z is not None:
-            kept &= found.z >= least_z
+            fits &= found.z >= least_z
         if most_q is not None:
-            kept &= found.q <= most_q
-        places, z = kept.nonzero(), found.z[kept]
-        order = z.argsort(descending=True)[:n]
-        return z[order], places[order]
+            fits &= found.q <= most_q
+        return fits.nonzero()[found.z[fits].argsort(descending=True)[:n]]
 
     def _only(self, head: Head, axes: tuple[int, int], like: Tensor) -> Tensor:
         sizes = self.circuits.n_layers, self.circuits.n_heads
@@ -142,28 +98,8 @@ class ChannelMap:
         mask[tuple(place)] = True
         return mask
 
-    def _channel(self, mode: Mode, place: tuple[int, ...]) -> Channel:
-        sender, component, receiver = (place[0], place[1]), place[2], (place[3], place[4])
-        values = self.circuits.ov.values[sender]
-        blocks = degenerate_blocks(values)
-        inside = (blocks == blocks[component]).nonzero()
-        cosines = component_pairs(self.circuits, sender, receiver, mode)[component]
-        strengths = self.circuits.readers(mode).strengths[receiver]
-        best = int((cosines * strengths).abs().argmax())
-        found = self.surprises[mode]
-        return Channel(
-            sender=sender,
-            component=component,
-            receiver=receiver,
-            mode=mode,
-            score=float(self.scores[mode].component[place]),
-            **{name: float(getattr(found, name)[place]) for name in ("z", "p", "q")},
-            value=float(values[component]),
-            share=float(values[component] ** 2 / values.square().sum()),
-            block=(int(inside[0]), int(inside[-1])),
-            read_component=best,
-            cosine=float(cosines[best]),
-        )
+    def _columns(self, places: Mapping[Mode, Int[Tensor, "n 5"]]) -> ChannelColumns:
+        return columns_at(self.circuits, self.scores, self.surprises, places)
 
 
 def channel_map(

@@ -1,6 +1,6 @@
-"""Channels of a map as columns: one row each, made from the map's tensors at once, with no object for each.
+"""Channels as columns: one row each, made from the tensors of scores at once, with no object for each.
 
-1. Kept are all channels whose z is large enough, and the best component of every pair in every mode.
+1. For a table are kept all channels whose z is large enough, and the best component of every pair in every mode.
 2. What reads a component best is found receiver by receiver: cosines of the kept rows with all its directions.
 3. Rows of all modes are put in one order, the largest z first.
 """
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechlab.circuits.channels.channel_map import Channel, ChannelMap, Head
+from mechlab.circuits.channels.channel import Channel, Head
 from mechlab.circuits.channels.head_circuits import HeadCircuits, Mode
+from mechlab.circuits.channels.nulls import Surprise
+from mechlab.circuits.channels.scores import ChannelScores
 from mechlab.circuits.channels.thin_svd import degenerate_blocks
 from mechlab.core.errors import ArtifactError
 
@@ -81,28 +83,37 @@ class ChannelColumns:
 
 
 @torch.no_grad()
-def channel_columns(found: ChannelMap, least_z: float) -> ChannelColumns:
-    """Return all channels with at least this z, and the best component of every pair of heads in every mode."""
-    parts = [_of_mode(found, mode, least_z) for mode in found.scores]
-    sizes = torch.tensor([len(part["z"]) for part in parts])
+def columns_at(
+    circuits: HeadCircuits,
+    scores: Mapping[Mode, ChannelScores],
+    surprises: Mapping[Mode, Surprise],
+    places: Mapping[Mode, Int[Tensor, "n 5"]],
+) -> ChannelColumns:
+    """Return the channels at places of the scores of each mode, the largest z first."""
+    parts = [_of_mode(circuits, scores[mode], surprises[mode], own) for mode, own in places.items()]
     joined = {name: torch.cat([part[name] for part in parts]) for name in NUMBERS}
     order = joined["z"].argsort(descending=True, stable=True)
-    names = list(found.scores)
-    places = torch.arange(len(parts)).repeat_interleave(sizes)[order].tolist()
-    return ChannelColumns([names[place] for place in places], {name: one[order] for name, one in joined.items()})
+    modes = [mode for mode, own in places.items() for _ in range(len(own))]
+    return ChannelColumns([modes[row] for row in order.tolist()], {name: one[order] for name, one in joined.items()})
 
 
-def _of_mode(found: ChannelMap, mode: Mode, least_z: float) -> dict[str, Tensor]:
-    surprise, circuits = found.surprises[mode], found.circuits
-    places = _kept(surprise.z, least_z).nonzero()
+def kept(z: Float[Tensor, "*sender k n_layers n_heads"], least_z: float) -> Bool[Tensor, "*sender k n_layers n_heads"]:
+    """Return which scores are large enough or the best of their pair."""
+    best = z.nan_to_num(-torch.inf).argmax(2, keepdim=True)
+    return (z >= least_z).scatter(2, best, value=True) & ~z.isnan()
+
+
+def _of_mode(
+    circuits: HeadCircuits, scores: ChannelScores, surprise: Surprise, places: Int[Tensor, "n 5"]
+) -> dict[str, Tensor]:
     at = tuple(places.T)
     of_sender = at[:3]
     values, blocks = circuits.ov.values, degenerate_blocks(circuits.ov.values)
     shares = values.square() / values.square().sum(-1, keepdim=True)
-    read, cosine = _read_by(circuits, mode, places)
+    read, cosine = _read_by(circuits, scores.mode, places)
     return {
         **{name: part.int() for name, part in zip(PLACE, at, strict=True)},
-        "score": found.scores[mode].component[at],
+        "score": scores.component[at],
         **{name: getattr(surprise, name)[at] for name in ("z", "p", "q")},
         "value": values[of_sender],
         "share": shares[of_sender],
@@ -111,12 +122,6 @@ def _of_mode(found: ChannelMap, mode: Mode, least_z: float) -> dict[str, Tensor]
         "read_component": read.int(),
         "cosine": cosine,
     }
-
-
-def _kept(z: Float[Tensor, "*sender k n_layers n_heads"], least_z: float) -> Tensor:
-    """Return which scores are large enough or the best of their pair."""
-    best = z.nan_to_num(-torch.inf).argmax(2, keepdim=True)
-    return (z >= least_z).scatter(2, best, value=True) & ~z.isnan()
 
 
 def _read_by(
@@ -131,7 +136,7 @@ def _read_by(
     for number, rows in zip(heads.tolist(), order.split(sizes.tolist()), strict=True):
         head = divmod(number, circuits.n_heads)
         layer, sender, component = places[rows, :3].T
-        cosines = circuits.ov.write[layer, sender, :, component] @ readers.directions[head]
-        read[rows] = best = (cosines * readers.strengths[head]).abs().argmax(1)
-        cosine[rows] = cosines.gather(1, best[:, None]).squeeze(1)
+        writes, directions = circuits.ov.write[layer, sender, :, component], readers.directions[head]
+        read[rows] = best = (writes @ directions * readers.strengths[head]).abs().argmax(1)
+        cosine[rows] = (writes * directions.T[best]).sum(1)  # row by row: the same whatever rows are beside it
     return read, cosine

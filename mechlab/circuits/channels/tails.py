@@ -40,7 +40,7 @@ def upper_tails(
         z: how far above, for each receiver.
 
     Source: Kuonen 1999, "Saddlepoint approximations for distributions of quadratic forms in normal variables",
-    Biometrika 86(4), equation 3.
+    Biometrika 86(4).
     """
     mean, sd = sphere_mean(weights, d), sphere_sd(weights, d)
     top = (weights.amax(-1) - mean) / sd.clamp(min=NEVER)

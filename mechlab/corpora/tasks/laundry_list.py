@@ -3,7 +3,7 @@
 The place of the answer in the list takes its turns, so that every place is asked equally often. The corrupted prompt
 names the answer instead of one of the items named again, which becomes its answer; the list itself stays.
 
-Source: Merullo et al. 2024, "Talking Heads", section 5 (our sentences and our corruption).
+Source: Merullo et al. 2024, "Talking Heads" (arXiv 2406.09519; our sentences and our corruption).
 """
 
 from random import Random

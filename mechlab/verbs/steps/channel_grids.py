@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechlab.circuits.channels.channel_map import ChannelMap, Head
+from mechlab.circuits.channels.channel import Head
+from mechlab.circuits.channels.channel_map import ChannelMap
 from mechlab.circuits.channels.columns import ChannelColumns
 from mechlab.circuits.channels.head_circuits import Mode
 from mechlab.verbs.steps.channel_list import block_name

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mechlab.circuits.channels.channel_map import Channel, Head
+from mechlab.circuits.channels.channel import Channel, Head
 from mechlab.circuits.channels.columns import ChannelColumns
 from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run
 from mechlab.store.table import read_table

@@ -1,6 +1,7 @@
 """The page of a run of channels: for each mode a map of the pairs of heads, and the strongest channels."""
 
-from mechlab.circuits.channels.channel_map import Channel, ChannelMap
+from mechlab.circuits.channels.channel import Channel
+from mechlab.circuits.channels.channel_map import ChannelMap
 from mechlab.circuits.channels.columns import ChannelColumns
 from mechlab.circuits.channels.head_circuits import Mode
 from mechlab.circuits.channels.noise import noise

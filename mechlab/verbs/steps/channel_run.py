@@ -9,8 +9,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechlab.circuits.channels.channel_map import ChannelMap, Head, of_circuits
-from mechlab.circuits.channels.columns import channel_columns
+from mechlab.circuits.channels.channel_map import ChannelMap, of_circuits
 from mechlab.circuits.channels.head_circuits import head_circuits
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import Progress
@@ -18,6 +17,7 @@ from mechlab.core.runtime import use_threads
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.loaders import is_on_disk, load
 from mechlab.models.processing import processed
+from mechlab.models.sites import Site
 from mechlab.store.manifest import Identity, Metric, ModelRecord
 from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run, finished_run, open_run
 from mechlab.store.writer import RunWriter
@@ -40,7 +40,7 @@ def channel_run(config: "Config", progress: Progress) -> Run:
     use_threads(config.threads, model.spec.n_params)
     for name in (config.from_head, config.to_head):
         if name is not None:
-            known_head(name, model)
+            Site.parse(f"head.{name}", model.spec)
     if model.spec.n_layers < 2:
         raise UsageError("no head has a later one to talk to", value=model.name, remedy="It has one layer only.")
     folded = model if model.processing else processed(model)
@@ -53,7 +53,7 @@ def channel_run(config: "Config", progress: Progress) -> Run:
     circuits = head_circuits(folded, offset=config.offset, biases=config.biases)
     with RunWriter(out, identity) as writer:
         found = of_circuits(circuits, modes=config.mode, null=config.null)
-        columns = channel_columns(found, LEAST_Z)
+        columns = found.columns(LEAST_Z)
         writer.write_table(CHANNELS_NAME, columns.columns())
         writer.write_text(REPORT_NAME, channel_page(identity, model, found, columns, LEAST_Z))
         writer.finish(channel_metrics(found))
@@ -76,16 +76,3 @@ def channel_metrics(found: ChannelMap) -> dict[str, Metric]:
         **{f"n_discoveries_{mode}": int((one.q <= RATE).sum()) for mode, one in found.surprises.items()},
         **{f"largest_z_{mode}": float(z.max()) if len(z) else None for mode, z in real.items()},
     }
-
-
-def known_head(name: str, model: LanguageModel) -> Head:
-    """Return the head called `LAYER.HEAD`.
-
-    Raises:
-        UsageError: the model has no such head.
-    """
-    layer, head = map(int, name.split("."))
-    if layer >= model.spec.n_layers or head >= model.spec.n_heads:
-        remedy = f"{model.name} has layers 0..{model.spec.n_layers - 1}, heads 0..{model.spec.n_heads - 1}."
-        raise UsageError("no such head", value=name, remedy=remedy)
-    return layer, head

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from mechlab.core.errors import ArtifactError
-from mechlab.interventions.component_edit import ComponentEdit, checked_edits
+from mechlab.interventions.component_edit import ComponentEdit, refuse_foreign_edits
 from mechlab.models.language_model import LanguageModel
-from mechlab.store.component_edits import read_component_edits, write_component_edits
+from mechlab.store.component_edits import damaged, read_component_edits, write_component_edits
 
 FIELDS = ("circuit", "layer", "head", "factor", "constant")
 
@@ -19,7 +19,7 @@ def save_edits(path: str | Path, model: LanguageModel, edits: Sequence[Component
     Raises:
         UsageError: an edit is not of this model's heads, or the disk refuses the write.
     """
-    checked_edits(model, edits)
+    refuse_foreign_edits(model, edits)
     named = [{name: getattr(edit, name) for name in FIELDS} for edit in edits]
     rows = [edit.direction.double().cpu() for edit in edits]
     directions = torch.stack(rows) if rows else torch.zeros(0, model.spec.d_model, dtype=torch.float64)
@@ -42,8 +42,6 @@ def open_edits(path: str | Path, model: LanguageModel) -> list[ComponentEdit]:
             for one, direction in zip(named, directions, strict=True)
         ]
     except (KeyError, TypeError):
-        raise ArtifactError(
-            "edits of components are damaged", value=str(path), remedy="Copy or write it again."
-        ) from None
-    checked_edits(model, edits)
+        raise damaged(Path(path)) from None
+    refuse_foreign_edits(model, edits)
     return edits

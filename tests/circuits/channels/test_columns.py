@@ -7,7 +7,7 @@ import torch
 from circuits.channels.random_heads import random_heads, with_channel
 
 from mechlab.circuits.channels.channel_map import of_circuits
-from mechlab.circuits.channels.columns import NUMBERS, ChannelColumns, channel_columns
+from mechlab.circuits.channels.columns import NUMBERS, ChannelColumns
 from mechlab.core.errors import ArtifactError
 
 
@@ -17,7 +17,7 @@ def found():
 
 
 def test_with_no_bound_they_are_the_whole_list(found):
-    columns, listed = channel_columns(found, -torch.inf), found.channels()
+    columns, listed = found.columns(-torch.inf), found.channels()
     rows = [columns.channel(row) for row in range(len(columns))]
     assert [one.z for one in rows] == [one.z for one in listed]
     wanted = {one.name: asdict(one) for one in listed}
@@ -30,7 +30,7 @@ def test_with_no_bound_they_are_the_whole_list(found):
 
 
 def test_with_a_bound_they_keep_what_passes_it_and_the_best_of_every_pair(found):
-    columns = channel_columns(found, 2.0)
+    columns = found.columns(2.0)
     rows = [columns.channel(row) for row in range(len(columns))]
     best = {}
     for one in found.channels():
@@ -39,14 +39,14 @@ def test_with_a_bound_they_keep_what_passes_it_and_the_best_of_every_pair(found)
 
 
 def test_rows_are_picked_by_head_and_mode(found):
-    columns = channel_columns(found, 1.0)
+    columns = found.columns(1.0)
     picked = [columns.channel(row) for row in columns.rows(sender=(0, 1), receiver=(2, 2), modes=("q", "v"))]
     every = [columns.channel(row) for row in range(len(columns))]
     assert picked == [x for x in every if (x.sender, x.receiver) == ((0, 1), (2, 2)) and x.mode != "k"] and picked
 
 
 def test_they_are_restored_from_their_own_columns_and_from_no_others(found):
-    columns = channel_columns(found, 2.0)
+    columns = found.columns(2.0)
     back = ChannelColumns.restored(columns.columns())
     assert back.modes == columns.modes
     assert all(torch.equal(back.numbers[name], columns.numbers[name]) for name in NUMBERS)

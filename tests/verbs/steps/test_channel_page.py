@@ -5,7 +5,6 @@ from oracles.tiny_models import tiny
 from verbs.steps import channel_pieces
 
 from mechlab.circuits.channels.channel_map import of_circuits
-from mechlab.circuits.channels.columns import channel_columns
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.store.manifest import Identity, ModelRecord
 from mechlab.verbs.steps.channel_page import channel_page, page_data
@@ -30,7 +29,7 @@ def test_numbers_and_sentences_are_those_of_the_map():
 
 def test_a_map_of_chance_alone_has_no_floor_and_a_page_all_the_same():
     found = of_circuits(random_heads(seed=3)[0])
-    columns = channel_columns(found, 2.0)
+    columns = found.columns(2.0)
     data = page_data(IDENTITY, HuggingFaceModel(tiny("gpt2")), found, columns, 2.0)
     assert all(one.floor is None for one in data.modes) and "none stands out" in data.summary
     assert "<html" in channel_page(IDENTITY, HuggingFaceModel(tiny("gpt2")), found, columns, 2.0)
