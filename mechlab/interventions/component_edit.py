@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
+from mechlab.interventions.head_changes import scaled
 from mechlab.interventions.positions import places_in_pass
 from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.sites import Site
@@ -98,11 +99,10 @@ def edit_components(
 
 def _writing(model: LanguageModel, edits: list[ComponentEdit], positions: range | None) -> Callable[[Tensor], Tensor]:
     directions, gains, constants = _stacked(edits)
+    change = scaled(directions, gains + 1, constants)
 
     def edit(out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        along = directions.to(out)
-        change = (out @ along.T * gains.to(out) + constants.to(out)) @ along
-        return out + change * _mask(model, positions, out)
+        return out + change(out) * _mask(model, positions, out)
 
     return edit
 

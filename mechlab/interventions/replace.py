@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mechlab.core.errors import UsageError
+from mechlab.interventions.positions import beside
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.sites import Site
 
@@ -31,16 +31,7 @@ def replace(
 
     def edit(activation: Tensor) -> Tensor:
         replacement = new(activation).to(activation.dtype).expand_as(activation)
-        return (
-            replacement if untouched is None else torch.where(_beside(untouched, activation), activation, replacement)
-        )
+        return replacement if untouched is None else torch.where(beside(untouched, activation), activation, replacement)
 
     with model.edit({site: edit}):
         yield
-
-
-def _beside(untouched: Bool[Tensor, "batch pos"], activation: Tensor) -> Tensor:
-    if activation.shape[:2] != untouched.shape:
-        value = f"{list(untouched.shape)} for a pass over {list(activation.shape[:2])}"
-        raise UsageError("untouched tokens do not fit the batch", value=value, remedy="Give one flag per token.")
-    return untouched.to(activation.device).reshape(*untouched.shape, *[1] * (activation.ndim - 2))

@@ -4,9 +4,15 @@ import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from mechlab.core.errors import UnknownName, UsageError
 from mechlab.models.spec import ModelSpec
+
+Head = tuple[int, int]
+Mode = Literal["q", "k", "v"]
+MODES: tuple[Mode, ...] = ("q", "k", "v")
+"""What a head reads the stream as: query, key or value."""
 
 
 @dataclass(frozen=True)

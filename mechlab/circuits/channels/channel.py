@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from mechlab.circuits.channels.head_circuits import Mode
-
-Head = tuple[int, int]
+from mechlab.models.sites import Head, Mode
 
 
 @dataclass(frozen=True)

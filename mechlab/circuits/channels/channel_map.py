@@ -12,12 +12,13 @@ from torch import Tensor
 
 from mechlab.circuits.channels.channel import Channel, Head
 from mechlab.circuits.channels.columns import ChannelColumns, columns_at, kept
-from mechlab.circuits.channels.head_circuits import MODES, HeadCircuits, Mode, head_circuits
+from mechlab.circuits.channels.head_circuits import HeadCircuits, head_circuits
 from mechlab.circuits.channels.nulls import Null, Surprise, surprises
 from mechlab.circuits.channels.scores import ChannelScores, channel_scores
 from mechlab.circuits.graph import Edge, Graph, Node
 from mechlab.core.errors import UsageError
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import MODES, Mode
 
 
 @dataclass(frozen=True, eq=False)

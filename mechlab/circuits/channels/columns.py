@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechlab.circuits.channels.channel import Channel, Head
-from mechlab.circuits.channels.head_circuits import HeadCircuits, Mode
+from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.circuits.channels.nulls import Surprise
 from mechlab.circuits.channels.scores import ChannelScores
 from mechlab.circuits.channels.thin_svd import degenerate_blocks
 from mechlab.core.errors import ArtifactError
+from mechlab.models.sites import Mode
 
 PLACE = ("sender_layer", "sender_head", "component", "receiver_layer", "receiver_head")
 NUMBERS = (*PLACE, "score", "z", "p", "q", "value", "share", "block_first", "block_last", "read_component", "cosine")

@@ -8,7 +8,6 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -19,10 +18,8 @@ from mechlab.core.errors import UsageError
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.processing import processed
 from mechlab.models.rotation import rotation
+from mechlab.models.sites import Mode
 from mechlab.models.weights import LayerWeights
-
-Mode = Literal["q", "k", "v"]
-MODES: tuple[Mode, ...] = ("q", "k", "v")
 
 
 @dataclass(frozen=True, eq=False)

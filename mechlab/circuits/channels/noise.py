@@ -16,9 +16,9 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from mechlab.circuits.channels.channel_map import ChannelMap
-from mechlab.circuits.channels.head_circuits import Mode
 from mechlab.circuits.channels.nulls import LAWS
 from mechlab.circuits.channels.tails import FIRST, upper_tails
+from mechlab.models.sites import Mode
 
 STEP = 0.25
 BLURRED = 0.3  # around where a tail's two formulas meet

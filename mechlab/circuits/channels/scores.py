@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechlab.circuits.channels.head_circuits import HeadCircuits, Mode
+from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.core.products import exact_products
+from mechlab.models.sites import Mode
 
 
 @dataclass(frozen=True, eq=False)
