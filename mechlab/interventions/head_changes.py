@@ -82,6 +82,18 @@ def exchanged(directions: Directions, other: Stream) -> Change:
     return change
 
 
+def averaged(directions: Directions, where: Bool[Tensor, "batch pos"] | None = None) -> Change:
+    """Return the change that gives every token the mean part along orthonormal directions, over the marked tokens."""
+
+    def change(out: Stream) -> Stream:
+        along = directions.to(out)
+        parts = out @ along.T
+        mean = parts.flatten(0, 1).mean(0) if where is None else parts[where.to(out.device)].mean(0)
+        return (mean - parts) @ along
+
+    return change
+
+
 def restricted(change: Change, directions: Directions) -> Change:
     """Return a change of which only the part in the span of orthonormal directions is left.
 
