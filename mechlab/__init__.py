@@ -30,10 +30,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
+    from mechlab.circuits.channels.causes import ComponentTrial
     from mechlab.circuits.channels.channel_map import channel_map
+    from mechlab.circuits.channels.ends import token_ends
+    from mechlab.circuits.channels.projections import projections
+    from mechlab.circuits.effects import effects
+    from mechlab.circuits.outcomes import AttentionDifference, LogitDifference
     from mechlab.corpora.batches import RowBatches
     from mechlab.corpora.opening import open_corpus
     from mechlab.corpora.rows import TokenRows, pack, split
+    from mechlab.corpora.tasks.prompting import prompt_pairs
     from mechlab.dictionaries import KINDS
     from mechlab.dictionaries.batchtopk import BatchTopKConfig, BatchTopKDictionary
     from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from mechlab.interventions.component_edit import ComponentEdit, edit_components
     from mechlab.interventions.component_weights import with_components
     from mechlab.interventions.continuations import continuations
+    from mechlab.interventions.path_changes import Receiver
     from mechlab.interventions.splice import splice
     from mechlab.interventions.steer import feature_direction, steer
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
@@ -53,6 +60,8 @@ if TYPE_CHECKING:
     from mechlab.metrics.evaluate import evaluate
     from mechlab.metrics.ground_truth import ground_truth
     from mechlab.metrics.portraits import portraits
+    from mechlab.metrics.projection_causes import carried_causes
+    from mechlab.metrics.prompt_scores import prompt_scores
     from mechlab.metrics.written_text import judge_texts
     from mechlab.models.language_model import LanguageModel
     from mechlab.models.loaders import load
@@ -70,10 +79,16 @@ __version__ = "0.1.0"
 _PLACES = {
     "activations.pairs": ("PairStream",),
     "activations.stream": ("ActivationStream", "StreamConfig"),
+    "circuits.channels.causes": ("ComponentTrial",),
     "circuits.channels.channel_map": ("channel_map",),
+    "circuits.channels.ends": ("token_ends",),
+    "circuits.channels.projections": ("projections",),
+    "circuits.effects": ("effects",),
+    "circuits.outcomes": ("AttentionDifference", "LogitDifference"),
     "corpora.batches": ("RowBatches",),
     "corpora.opening": ("open_corpus",),
     "corpora.rows": ("TokenRows", "pack", "split"),
+    "corpora.tasks.prompting": ("prompt_pairs",),
     "dictionaries": ("KINDS",),
     "dictionaries.batchtopk": ("BatchTopKConfig", "BatchTopKDictionary"),
     "dictionaries.relu": ("ReluConfig", "ReluDictionary"),
@@ -85,6 +100,7 @@ _PLACES = {
     "interventions.component_edit": ("ComponentEdit", "edit_components"),
     "interventions.component_weights": ("with_components",),
     "interventions.continuations": ("continuations",),
+    "interventions.path_changes": ("Receiver",),
     "interventions.splice": ("splice",),
     "interventions.steer": ("feature_direction", "steer"),
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),
@@ -93,6 +109,8 @@ _PLACES = {
     "metrics.evaluate": ("evaluate",),
     "metrics.ground_truth": ("ground_truth",),
     "metrics.portraits": ("portraits",),
+    "metrics.projection_causes": ("carried_causes",),
+    "metrics.prompt_scores": ("prompt_scores",),
     "metrics.written_text": ("judge_texts",),
     "models.language_model": ("LanguageModel",),
     "models.loaders": ("load",),

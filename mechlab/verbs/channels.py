@@ -12,6 +12,7 @@ from mechlab.verbs.outcome import Outcome, Spelled, Verb
 
 Mode = Literal["q", "k", "v"]
 MODES: tuple[Mode, ...] = ("q", "k", "v")
+MOST_CARRIED = 5
 
 
 def _head(text: str) -> str:
@@ -50,6 +51,19 @@ class Config(BaseConfig):
         None, description="List only channels to this receiver: LAYER.HEAD."
     )
     top: PositiveInt = Field(15, description="Channels to list, the largest z first.")
+    carries: bool = Field(
+        False, description=f"Say what the first {MOST_CARRIED} of them carry: tokens at both ends, causes, features."
+    )
+    corpus: str | None = Field(
+        None, description="Labelled text to look for causes in, with --carries. Left out: that of a built-in model."
+    )
+    tokens: PositiveInt = Field(50_000, description="Tokens of that text to read.")
+    dictionary: str | None = Field(
+        None,
+        description="Run of `train` whose features to look for, with --carries: folder, or its id's first digits.",
+    )
+    seed: NonNegativeInt = Field(0, description="Seed of generated text and of all draws, with --carries.")
+    root: Path = Field(Path("runs"), description="Folder in which ids are looked up.")
     out: Path | None = Field(None, description="Folder of the run. Left out: runs/channels-MODEL-ID.")
     threads: PositiveInt | None = Field(None, description="CPU threads. Left out: one for a small model, else all.")
 

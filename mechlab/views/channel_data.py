@@ -3,6 +3,7 @@
 from pydantic import Field, NonNegativeInt, model_validator
 
 from mechlab.core.config import Config
+from mechlab.views.channel_carried import CarriedData
 from mechlab.views.report_data import Command, Fact
 
 Grid = tuple[tuple[float | None, ...], ...]
@@ -102,6 +103,7 @@ class ChannelPageData(Config):
     modes: tuple[ModeMap, ...]
     strongest: tuple[ChannelRow, ...] = ()
     n_shown: NonNegativeInt = 50
+    carried: CarriedData | None = None
     notes: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     commands: tuple[Command, ...] = ()

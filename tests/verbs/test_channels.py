@@ -5,6 +5,9 @@ import re
 import pytest
 from small_run import call
 
+from mechlab.store.run import open_run
+from mechlab.verbs.steps.channel_carried import stored_carried
+
 
 def test_the_strongest_channels_are_listed_downwards(model, tmp_path):
     done = call("channels", "--model", model, "--out", tmp_path / "run", "--top", 4, "--json")
@@ -41,3 +44,25 @@ def test_what_does_not_fit_is_one_line_and_leaves_nothing(model, tmp_path, optio
 def test_an_unknown_model_is_one_line(tmp_path):
     done = call("channels", "--model", "nobody", "--out", tmp_path / "run")
     assert done.code == 2 and "nobody" in done.err and not list(tmp_path.iterdir())
+
+
+def test_what_the_first_carry_is_listed_with_them_and_makes_a_run_of_its_own(model, tmp_path):
+    text = ("--carries", "--corpus", "tales", "--tokens", 3000, "--from", "0.1", "--top", 2)
+    plain = call("channels", "--model", model, "--out", tmp_path / "plain", "--json").data
+    done = call("channels", "--model", model, *text, "--out", tmp_path / "run", "--json").data
+    assert plain["id"] != done["id"] and "carried" not in plain
+    carried = done["carried"]["channels"]
+    assert [one["name"] for one in carried] == [one["name"] for one in done["channels"]] and len(carried) == 2
+    beyond = [one for one in stored_carried(open_run(tmp_path / "run")).channels if "Told beyond" in one.verdict]
+    assert (done["n_looked_into"], done["n_telling_a_cause"]) == (2, len(beyond)) and "n_looked_into" not in plain
+    assert {one["sender"] for one in carried} == {"0.1"} and carried[0]["causes"] and carried[0]["tokens"]
+    again = call("channels", "--model", model, *text, "--out", tmp_path / "run", "--json")
+    assert "already there" in again.err and again.data["carried"] == done["carried"]
+    other = call("channels", "--model", model, *text[:-1], 1, "--out", tmp_path / "run")
+    assert other.code == 2 and "another config" in other.err
+
+
+def test_heads_that_have_no_channel_carry_nothing(model, tmp_path):
+    text = ("--carries", "--corpus", "tales", "--tokens", 500, "--from", "1.0")
+    done = call("channels", "--model", model, *text, "--out", tmp_path / "run", "--json")
+    assert done.code == 0 and done.data["carried"]["channels"] == [] and done.data["channels"] == []

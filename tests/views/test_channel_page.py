@@ -4,6 +4,7 @@ import re
 
 import pytest
 from oracles.chromium import BROWSER, visit
+from views.sample_carried import sample_carried
 from views.sample_channels import sample_channels
 from views.test_report import CONTRAST, assert_clean, outside
 
@@ -71,6 +72,49 @@ def test_it_opens_from_disk_whole(page, tmp_path):
     assert_clean(seen)
     assert seen.answer["figures"] == "4 light" and seen.answer["cells"] == 2 and seen.answer["dangling"] == 0
     assert "0.0.3 -> 1.0 q" in seen.answer["text"] and "0.0 → 1.0" in seen.answer["text"]
+
+
+CARRIED = """(() => {
+  const links = [...document.querySelectorAll("#carried a[data-sender]")];
+  links[1].click();
+  const keys = document.querySelector("#mode-k h3").textContent;
+  const rows = [...document.querySelectorAll("#carried table")].map((table) => table.tBodies[0].rows.length);
+  return { keys, rows, grey: document.querySelectorAll("#carried tr.noise").length,
+           text: document.querySelector("#carried").innerText };
+})()"""
+
+
+@pytest.fixture(scope="module")
+def with_carried():
+    return render_channels(sample_channels().model_copy(update={"carried": sample_carried()}))
+
+
+def test_a_page_without_what_channels_carry_has_no_such_section(page, with_carried):
+    assert 'id="carried"' not in page and "#carried" not in page.split("<script")[0].split("</style>")[1]
+    assert 'id="carried"' in with_carried and 'href="#carried"' in with_carried
+    assert "&lt;script&gt;</span>" in with_carried
+
+
+@needs_browser
+def test_what_a_channel_carries_is_shown_and_its_name_leads_to_its_pair(with_carried, tmp_path):
+    seen = visit(with_carried, tmp_path, CARRIED)
+    assert_clean(seen)
+    assert seen.answer["keys"] == "0.0 → 2.1, keys" and seen.answer["rows"] == [2, 2, 1, 2]
+    assert seen.answer["grey"] == 1
+    for said in ("owner=third", "0.84", "7 of 20", "12: −0.71", "48,597 tokens of tales", "beyond both nulls: owner"):
+        assert said in seen.answer["text"], said
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_what_channels_carry_can_be_read_in_both_modes_and_fits_a_narrow_screen(with_carried, tmp_path, dark):
+    seen = visit(with_carried, tmp_path, CONTRAST, dark=dark)
+    assert_clean(seen)
+    assert seen.answer["worst"][0] >= 4.5, seen.answer["worst"]
+    narrow = visit(with_carried, tmp_path, STRUCTURE, dark=dark, width=380)
+    scrolled, inner = narrow.answer["width"]
+    assert_clean(narrow)
+    assert scrolled <= inner and narrow.answer["dangling"] == 0
 
 
 @needs_browser

@@ -8,6 +8,8 @@ from mechlab.circuits.channels.columns import ChannelColumns
 from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run
 from mechlab.store.table import read_table
 from mechlab.verbs.outcome import Outcome
+from mechlab.verbs.steps.channel_carried import stored_carried
+from mechlab.verbs.steps.channel_carried_list import carried_tables
 from mechlab.verbs.steps.summary import run_summary
 from mechlab.views.numbers import fixed, number, share
 from mechlab.views.table import Table
@@ -18,15 +20,23 @@ if TYPE_CHECKING:
 
 def channel_outcome(config: "Config", run: Run) -> Outcome:
     """Return what the command prints of a run: its strongest channels of the heads asked for, and where it is."""
-    columns = stored_channels(run)
-    sender, receiver = (None if name is None else _head(name) for name in (config.from_head, config.to_head))
-    rows = columns.rows(sender=sender, receiver=receiver)
+    columns, carried = stored_channels(run), stored_carried(run)
+    rows = asked_rows(config, columns)
     shown = [columns.channel(row) for row in rows[: config.top]]
     page = run.folder / REPORT_NAME
     data, _ = run_summary(run)
     table = _table(shown, len(rows), _heads(config), run)
     lines = (f"run:  {run.folder}", f"open: {page}")
-    return Outcome({**data, "report": str(page), "channels": [_plain(one) for one in shown]}, (table,), lines)
+    data |= {"report": str(page), "channels": [_plain(one) for one in shown]}
+    if carried is not None:
+        data["carried"] = carried.model_dump(mode="json")
+    return Outcome(data, (table, *carried_tables(carried)), lines)
+
+
+def asked_rows(config: "Config", columns: ChannelColumns) -> list[int]:
+    """Return the rows of the heads asked for, the largest z first."""
+    sender, receiver = (None if name is None else _head(name) for name in (config.from_head, config.to_head))
+    return columns.rows(sender=sender, receiver=receiver)
 
 
 def stored_channels(run: Run) -> ChannelColumns:

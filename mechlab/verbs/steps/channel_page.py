@@ -3,12 +3,13 @@
 from mechlab.circuits.channels.channel import Channel
 from mechlab.circuits.channels.channel_map import ChannelMap
 from mechlab.circuits.channels.columns import ChannelColumns
-from mechlab.circuits.channels.head_circuits import Mode
 from mechlab.circuits.channels.noise import noise
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import Mode
 from mechlab.store.manifest import Identity
 from mechlab.verbs.steps.channel_grids import Axes, Listed, axes_of, grids_of, listed_rows, pair_rows, rounded
 from mechlab.verbs.steps.channel_list import block_name
+from mechlab.views.channel_carried import CarriedData
 from mechlab.views.channel_data import ChannelPageData, ChannelRow, ModeMap, NoiseRow
 from mechlab.views.channel_page import render_channels
 from mechlab.views.numbers import fixed, share
@@ -29,14 +30,24 @@ NULLS = {
 
 
 def channel_page(
-    identity: Identity, model: LanguageModel, found: ChannelMap, columns: ChannelColumns, least_z: float
+    identity: Identity,
+    model: LanguageModel,
+    found: ChannelMap,
+    columns: ChannelColumns,
+    least_z: float,
+    carried: CarriedData | None = None,
 ) -> str:
     """Return the page of a run; `columns` hold its channels from `least_z` up and the best ones of every pair."""
-    return render_channels(page_data(identity, model, found, columns, least_z))
+    return render_channels(page_data(identity, model, found, columns, least_z, carried))
 
 
 def page_data(
-    identity: Identity, model: LanguageModel, found: ChannelMap, columns: ChannelColumns, least_z: float
+    identity: Identity,
+    model: LanguageModel,
+    found: ChannelMap,
+    columns: ChannelColumns,
+    least_z: float,
+    carried: CarriedData | None = None,
 ) -> ChannelPageData:
     """Return what the page shows."""
     axes = axes_of(found)
@@ -53,6 +64,7 @@ def page_data(
         modes=tuple(_mode_map(found, columns, mode, axes, listed) for mode in found.scores),
         strongest=_strongest(found, columns, axes),
         n_shown=N_STRONGEST,
+        carried=carried,
         notes=_notes(found, axes),
         facts=_facts(identity, model, found),
         commands=_commands(identity, first),
@@ -177,6 +189,10 @@ def _commands(identity: Identity, first: Channel) -> tuple[Command, ...]:
     return (
         Command(purpose="what one head can read", text=f"mechlab channels --model {name}{same} --to {receiver}"),
         Command(purpose="who can read one head", text=f"mechlab channels --model {name}{same} --from {sender}"),
+        Command(
+            purpose="what its strongest channels carry (with --dictionary RUN: which features)",
+            text=f"mechlab channels --model {name}{same} --from {sender} --to {receiver} --carries",
+        ),
         Command(purpose="against another null", text=f"mechlab channels --model {name} --null {other}"),
         Command(purpose="check every byte of this run (RUN: the folder of this page)", text="mechlab runs verify RUN"),
     )

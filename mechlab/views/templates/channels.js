@@ -115,6 +115,10 @@
       boards.get(link.hash.replace("#mode-", ""))(Math.floor(place / receivers.length), place % receivers.length);
     });
   }
+  for (const link of document.querySelectorAll("#carried a[data-sender]")) {
+    const [from, to] = [senders.indexOf(link.dataset.sender), receivers.indexOf(link.dataset.receiver)];
+    if (from >= 0 && to >= 0) link.addEventListener("click", () => boards.get(link.hash.replace("#mode-", ""))(from, to));
+  }
   const wanted = byId("mode");
   function filter() {
     let shown = 0;

@@ -4,9 +4,9 @@ import pytest
 import torch
 from circuits.channels.random_heads import of_weights, random_heads, with_channel
 
-from mechlab.models.sites import MODES
 from mechlab.circuits.channels.nulls import LAWS, surprises
 from mechlab.circuits.channels.scores import channel_scores
+from mechlab.models.sites import MODES
 
 
 def all_modes(circuits):

@@ -8,10 +8,10 @@ from circuits.channels.random_heads import random_heads, with_channel
 from oracles.tiny_models import hooked_transformer, tiny
 
 from mechlab.circuits.channels.head_circuits import head_circuits
-from mechlab.models.sites import MODES
 from mechlab.circuits.channels.nulls import surprises
 from mechlab.circuits.channels.scores import channel_scores, component_pairs
 from mechlab.models.huggingface import HuggingFaceModel
+from mechlab.models.sites import MODES
 
 
 @pytest.mark.parametrize("mode", MODES)
