@@ -35,9 +35,11 @@ class LaundryListConfig(PairConfig):
     Attributes:
         n_items: how long lists are; several lengths take turns. A topic of `tales` has 12 things, and the built-in
             model was trained on lists of up to 10.
+        mixed: let a list hold things of all topics, where a style has topics; then lists can be longer.
     """
 
     n_items: tuple[int, ...] = Field(default=(5,), min_length=1)
+    mixed: bool = False
 
     @field_validator("n_items", mode="before")
     @classmethod
@@ -71,7 +73,8 @@ def drafter(tokenizer: Encoder, config: LaundryListConfig) -> Drafter:
     `sentence`.
     """
     wording = STYLES[config.style]
-    groups = token_groups(tokenizer, wording.groups, max(config.n_items), "nouns")
+    words = (tuple(word for group in wording.groups for word in group),) if config.mixed else wording.groups
+    groups = token_groups(tokenizer, words, max(config.n_items), "nouns")
     heroes = list(needed_tokens(tokenizer, wording.heroes, 1, "names", begins=True)) if wording.heroes else []
 
     def draft(random: Random, index: int) -> Draft:

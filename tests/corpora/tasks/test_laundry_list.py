@@ -97,3 +97,17 @@ def test_twenty_items_fit_the_plain_words_but_no_topic_of_the_tales(plain, tales
     assert pairs.candidates.shape[1] == 20
     with pytest.raises(UsageError, match="12 of the 13 needed"):
         TASK.pairs(tales, LaundryListConfig(style="tales", n_items=13))
+
+
+def test_mixed_lists_hold_things_of_many_topics_and_can_be_longer_than_one(tales, told):
+    config = LaundryListConfig(n=40, style="tales", n_items=16, mixed=True)
+    pairs = told(TASK.pairs(tales, config), tales)
+    topic_of = {item: topic.name for topic in TOPICS for item in topic.items}
+    for pair in pairs:
+        count = Counter(nouns_in(pair.text))
+        assert len(count) == 16 and [item for item in count if count[item] == 1] == pair.right
+        assert len({topic_of[item] for item in count}) > 2
+    own = told(TASK.pairs(tales, LaundryListConfig(n=40, style="tales", n_items=6)), tales)
+    assert all(len({topic_of[item] for item in nouns_in(pair.text)}) == 1 for pair in own)
+    with pytest.raises(UsageError):
+        TASK.pairs(tales, LaundryListConfig(style="tales", n_items=16))
