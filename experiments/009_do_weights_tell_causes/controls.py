@@ -9,7 +9,7 @@ from torch import Tensor
 from mechlab.circuits.channels.causes import Component, ComponentTrial
 from mechlab.circuits.effects import Effects, effects
 from mechlab.interventions.path_changes import Receiver
-from mechlab.metrics.bootstrap import estimate, ratio
+from mechlab.metrics.bootstrap import mean_estimate
 
 
 def controlled(question: Question, row: dict[str, Any]) -> dict[str, Any]:
@@ -89,6 +89,6 @@ def _joint(measured: Effects, components: list[Component]) -> dict[str, Any]:
 
 
 def _interval(values: Tensor) -> list[float]:
-    found = estimate(torch.stack([values, torch.ones_like(values)], dim=1), ratio)
+    found = mean_estimate(values)
     assert found is not None
     return [round(one, 4) for one in (found.value, found.low, found.high)]

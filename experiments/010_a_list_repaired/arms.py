@@ -17,11 +17,11 @@ from lists import Lists, lists_as_trained, lists_of, split_seed
 from searching import Bench, Choices, searched
 
 import mechlab
-from mechlab.circuits.channels.channel import Head
 from mechlab.circuits.channels.channel_map import ChannelMap
 from mechlab.corpora.rows import TokenRows
 from mechlab.corpora.tasks.pair_task import Style
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import Head
 
 Rows = tuple[TokenRows, TokenRows]
 

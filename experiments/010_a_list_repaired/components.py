@@ -18,13 +18,15 @@ from jaxtyping import Float
 from lists import Lists
 from torch import Tensor
 
-from mechlab.circuits.channels.channel import Channel, Head
+from mechlab.circuits.channels.channel import Channel
 from mechlab.circuits.channels.channel_map import ChannelMap
+from mechlab.circuits.channels.drawn import drawn_within
 from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.circuits.channels.thin_svd import ThinSVD
 from mechlab.core.randomness import torch_generator
 from mechlab.metrics.prompt_scores import prompt_scores
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import Head
 
 Circuit = Literal["ov", "qk"]
 Place = tuple[Circuit, int, int, int]
@@ -137,9 +139,9 @@ def drawn(circuits: HeadCircuits, given: Sequence[Component], seed: int) -> list
 def drawn_like(circuits: HeadCircuits, one: Component, draw: torch.Generator) -> Component:
     """Return a drawn direction of the space in which a component lies."""
     basis, values = _space(circuits, one.circuit, one.layer, one.head)
-    mix = torch.randn(len(values), generator=draw, dtype=torch.float64)
-    mix /= mix.norm()
-    return Component(one.circuit, one.layer, one.head, None, basis @ mix, float((mix * values).norm()))
+    (direction,) = drawn_within(basis, 1, draw)
+    size = float((direction @ basis * values).norm())
+    return Component(one.circuit, one.layer, one.head, None, direction, size)
 
 
 def component_at(circuits: HeadCircuits, place: Place) -> Component:

@@ -6,9 +6,9 @@ from components import drops
 from lists import accuracies, lists_of, split_seed, with_room
 from looking import looks
 
-from mechlab.circuits.channels.channel import Head
 from mechlab.corpora.tasks.pair_task import Style
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import Head
 
 
 def where_it_fails(

@@ -9,7 +9,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from components import Component, drawn_like
 from jaxtyping import Bool
 from lists import Lists
@@ -21,7 +20,7 @@ from mechlab.core.estimate import Estimate
 from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
 from mechlab.interventions.component_weights import with_components
-from mechlab.metrics.bootstrap import estimate, ratio
+from mechlab.metrics.bootstrap import mean_estimate
 from mechlab.metrics.next_token import RowLosses, row_losses, times_as_much
 from mechlab.metrics.prompt_scores import PromptScores, prompt_scores
 from mechlab.models.language_model import LanguageModel
@@ -80,8 +79,7 @@ def _shares(before: PromptScores, after: PromptScores) -> dict[str, Any]:
 
 def difference(before: Bool[Tensor, "n"], after: Bool[Tensor, "n"]) -> Estimate:
     """Return the mean of paired differences of hits, with the interval of lists redrawn."""
-    gains = after.double() - before.double()
-    found = estimate(torch.stack([gains, torch.ones_like(gains)], dim=1), ratio)
+    found = mean_estimate(after.double() - before.double())
     assert found is not None
     return found
 

@@ -10,9 +10,9 @@ import torch
 from lists import Lists
 from torch import Tensor
 
-from mechlab.circuits.channels.channel import Head
 from mechlab.corpora.tasks.pairs import END, PromptPairs
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.sites import Head
 
 
 @torch.no_grad()

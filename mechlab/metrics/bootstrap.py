@@ -45,6 +45,11 @@ def ratio(totals: Totals) -> Values:
     return totals[:, 0] / totals[:, 1]
 
 
+def mean_estimate(values: Values, *, unit: str = "", seed: int = 0) -> Estimate | None:
+    """Return the mean of one value a row with its bootstrap interval, or None where it is not finite."""
+    return estimate(torch.stack([values, torch.ones_like(values)], dim=1), ratio, unit=unit, seed=seed)
+
+
 def resampled(sums: Sums, *, seed: int = 0) -> Totals:
     """Return the observed totals (first) and the totals of 1,000 redraws of the rows."""
     redrawn = [times_drawn @ sums for times_drawn in _redraws(len(sums), seed)]

@@ -20,7 +20,7 @@ from mechlab.core.estimate import Estimate
 from mechlab.core.randomness import torch_generator
 from mechlab.corpora.tasks.pairs import PromptPairs
 from mechlab.corpora.tasks.preference import logit_difference, probability_difference
-from mechlab.metrics.bootstrap import estimate, ratio
+from mechlab.metrics.bootstrap import mean_estimate
 from mechlab.models.language_model import LanguageModel
 
 
@@ -165,7 +165,7 @@ def share(hits: Bool[Tensor, "n"]) -> Estimate:
 
 
 def _mean(values: Float64[Tensor, "n"], unit: str, seed: int) -> Estimate:
-    found = estimate(torch.stack([values, torch.ones_like(values)], dim=1), ratio, unit=unit, seed=seed)
+    found = mean_estimate(values, unit=unit, seed=seed)
     if found is None:
         raise UsageError(
             "mean of a score is not finite", value=float(values.mean()), remedy="Look for infinite logits."

@@ -8,10 +8,9 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from mechlab.core.config import Config as BaseConfig
 from mechlab.core.progress import Progress
+from mechlab.models.sites import MODES, Mode
 from mechlab.verbs.outcome import Outcome, Spelled, Verb
 
-Mode = Literal["q", "k", "v"]
-MODES: tuple[Mode, ...] = ("q", "k", "v")
 MOST_CARRIED = 5
 
 

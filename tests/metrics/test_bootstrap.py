@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mechlab.metrics.bootstrap import estimate, from_draws, ratio, resampled
+from mechlab.metrics.bootstrap import estimate, from_draws, mean_estimate, ratio, resampled
 
 
 def rows_of_unequal_length(rng: np.random.Generator, n_rows: int) -> torch.Tensor:
@@ -63,3 +63,12 @@ def test_a_value_that_most_redraws_leave_undefined_is_none():
     assert from_draws(draws, n=3) is None
     draws[4:11] = 1
     assert from_draws(draws, n=3).value == 1
+
+
+def test_a_mean_s_interval_is_that_of_a_ratio_of_sums_and_covers_by_its_standard_error():
+    values = torch.tensor(np.random.default_rng(0).normal(3, 2, 400))
+    found = mean_estimate(values, unit="nats")
+    assert found is not None and found.value == pytest.approx(float(values.mean())) and found.n == 400
+    half = 1.96 * float(values.std()) / 20
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.15) and found.unit == "nats"
+    assert mean_estimate(torch.tensor([1.0, torch.inf], dtype=torch.float64)) is None

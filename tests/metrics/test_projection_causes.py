@@ -5,8 +5,9 @@ import torch
 from circuits.channels.planted_head import HEAD, planted_model, planted_rows
 from scipy.stats import mannwhitneyu
 
+from mechlab.circuits.channels.drawn import drawn_in_head
 from mechlab.circuits.channels.head_circuits import head_circuits
-from mechlab.circuits.channels.projections import projections, write_space
+from mechlab.circuits.channels.projections import projections
 from mechlab.core.errors import UsageError
 from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
@@ -19,7 +20,7 @@ def planted():
     circuits, rows = head_circuits(model), planted_rows()
     component = int((circuits.ov.write[HEAD].mT @ planted).abs().argmax())
     other = (component + 3) % 16
-    drawn = write_space(circuits, HEAD, 24, torch_generator(0, "test"))
+    drawn = drawn_in_head(circuits, HEAD, 24, torch_generator(0, "test"))
     own = circuits.ov.write[HEAD].T[[component, other]]
     amounts = projections(model, rows, [HEAD] * 26, torch.cat([own, drawn]))
     return rows, amounts

@@ -100,16 +100,6 @@ def align(
     return Alignment(parts, z, tails, p, len(others) - 1, int((largest[1:] >= largest[0]).sum()))
 
 
-@torch.no_grad()
-def drawn_like(
-    directions: Float[Tensor, "*many d_model k"], n: int, generator: torch.Generator
-) -> Float[Tensor, "n d_model"]:
-    """Return random unit directions with the covariance of these directions (about zero)."""
-    columns = directions.transpose(-1, -2).flatten(0, -2)
-    mixed = torch.randn(n, len(columns), generator=generator, dtype=columns.dtype) @ columns
-    return mixed / torch.linalg.vector_norm(mixed, dim=1, keepdim=True)
-
-
 def _met(
     vectors: Float[Tensor, "n d_model"], directions: Float[Tensor, "m d_model"], d: int
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"], Float[Tensor, "m"]]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool
 from torch import Tensor
 
+from mechlab.circuits.channels.drawn import drawn_across
 from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.circuits.effects import Asked
 from mechlab.circuits.outcomes import position_of
 from mechlab.core.errors import UsageError
-from mechlab.core.randomness import torch_generator
 from mechlab.interventions.head_changes import Change, averaged, change_heads, exchanged, moved, restricted, scaled
 from mechlab.interventions.path_changes import Receiver, change_paths
 from mechlab.models.sites import Head
@@ -78,7 +78,7 @@ class ComponentTrial:
     def _change(self, asked: Asked, head: Head, numbers: list[int], where: Tensor | None) -> Change:
         directions = self.circuits.ov.write[head][:, numbers].T
         if self.control is not None:
-            change = moved(directions, drawn_directions(self.circuits, head, numbers, self.control))
+            change = moved(directions, drawn_across(self.circuits, head, numbers, self.control))
         elif self.way == "exchange":
             change = exchanged(directions, asked.corrupted(head))
         elif self.way == "average":
@@ -98,24 +98,6 @@ def at_role(asked: Asked, role: str) -> Bool[Tensor, "n pos"]:
     """
     positions = position_of(asked.pairs, role)
     return torch.arange(asked.pairs.clean.shape[1]) == positions[:, None]
-
-
-def drawn_directions(
-    circuits: HeadCircuits, head: Head, numbers: Sequence[int], seed: int
-) -> Float64[Tensor, "n d_model"]:
-    """Return as many orthonormal directions, drawn from what a head can write across these components.
-
-    Raises:
-        UsageError: the head cannot write in so many more directions.
-    """
-    write = circuits.ov.write[head]
-    others = [number for number in range(write.shape[1]) if number not in set(numbers)]
-    if len(others) < len(numbers):
-        remedy = f"A head of this model writes in {write.shape[1]} directions; take at most half of them."
-        raise UsageError("too few directions are left for a control", value=len(numbers), remedy=remedy)
-    generator = torch_generator(seed, f"drawn directions {head} {list(numbers)}")
-    mixed = torch.randn(len(others), len(numbers), generator=generator, dtype=torch.float64)
-    return (write[:, others].double() @ torch.linalg.qr(mixed).Q).T
 
 
 def refuse_foreign_components(circuits: HeadCircuits, components: Sequence[Component]) -> None:

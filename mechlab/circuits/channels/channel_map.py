@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechlab.circuits.channels.channel import Channel, Head
+from mechlab.circuits.channels.channel import Channel
 from mechlab.circuits.channels.columns import ChannelColumns, columns_at, kept
 from mechlab.circuits.channels.head_circuits import HeadCircuits, head_circuits
 from mechlab.circuits.channels.nulls import Null, Surprise, surprises
@@ -18,7 +18,7 @@ from mechlab.circuits.channels.scores import ChannelScores, channel_scores
 from mechlab.circuits.graph import Edge, Graph, Node
 from mechlab.core.errors import UsageError
 from mechlab.models.language_model import LanguageModel
-from mechlab.models.sites import MODES, Mode
+from mechlab.models.sites import MODES, Head, Mode
 
 
 @dataclass(frozen=True, eq=False)

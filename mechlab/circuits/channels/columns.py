@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechlab.circuits.channels.channel import Channel, Head
+from mechlab.circuits.channels.channel import Channel
 from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.circuits.channels.nulls import Surprise
 from mechlab.circuits.channels.scores import ChannelScores
 from mechlab.circuits.channels.thin_svd import degenerate_blocks
 from mechlab.core.errors import ArtifactError
-from mechlab.models.sites import Mode
+from mechlab.models.sites import Head, Mode
 
 PLACE = ("sender_layer", "sender_head", "component", "receiver_layer", "receiver_head")
 NUMBERS = (*PLACE, "score", "z", "p", "q", "value", "share", "block_first", "block_last", "read_component", "cosine")

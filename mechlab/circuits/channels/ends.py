@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechlab.circuits.channels.alignment import Alignment, align, drawn_like
+from mechlab.circuits.channels.alignment import Alignment, align
 from mechlab.circuits.channels.channel import Channel
+from mechlab.circuits.channels.drawn import drawn_like
 from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.core.randomness import torch_generator
 from mechlab.models.weights import Weights

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 from mechlab.corpora.rows import TokenRows
@@ -63,13 +62,6 @@ def projections(
                 found[places, start : start + len(batch)] = amounts.movedim(-1, 0).cpu()
             task.advance(batch.numel())
     return found
-
-
-def write_space(circuits: HeadCircuits, head: Head, n: int, generator: torch.Generator) -> Float[Tensor, "n d_model"]:
-    """Return unit directions drawn evenly from all that a head can write along."""
-    basis = circuits.ov.write[head][:, circuits.ov.values[head] > 0]
-    mixed = torch.randn(n, basis.shape[1], generator=generator, dtype=basis.dtype)
-    return mixed / torch.linalg.vector_norm(mixed, dim=1, keepdim=True) @ basis.T
 
 
 def _inner(

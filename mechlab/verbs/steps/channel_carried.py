@@ -14,12 +14,13 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from torch import Tensor
 
-from mechlab.circuits.channels.alignment import Aligned, Alignment, drawn_like
+from mechlab.circuits.channels.alignment import Aligned, Alignment
 from mechlab.circuits.channels.channel import Channel
+from mechlab.circuits.channels.drawn import drawn_in_head, drawn_like
 from mechlab.circuits.channels.ends import N_DRAWN, channel_ends, token_ends
 from mechlab.circuits.channels.feature_ends import feature_ends
 from mechlab.circuits.channels.head_circuits import HeadCircuits
-from mechlab.circuits.channels.projections import projections, write_space
+from mechlab.circuits.channels.projections import projections
 from mechlab.core.errors import ArtifactError
 from mechlab.core.progress import Progress
 from mechlab.core.randomness import torch_generator
@@ -139,7 +140,7 @@ def _causes(
     heads = list(dict.fromkeys(head for head, _ in senders))
     own = [found.circuits.ov.write[head][:, component][None] for head, component in senders]
     drawn = [
-        write_space(found.circuits, head, N_DIRECTIONS, torch_generator(found.seed, f"directions of {head}"))
+        drawn_in_head(found.circuits, head, N_DIRECTIONS, torch_generator(found.seed, f"directions of {head}"))
         for head in heads
     ]
     asked = [head for head, _ in senders] + [head for head in heads for _ in range(N_DIRECTIONS)]

@@ -13,10 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechlab.circuits.channels.channel import Head
 from mechlab.circuits.channels.channel_map import ChannelMap
 from mechlab.circuits.channels.columns import ChannelColumns
-from mechlab.models.sites import Mode
+from mechlab.models.sites import Head, Mode
 from mechlab.verbs.steps.channel_list import block_name
 from mechlab.views.channel_data import PairRows
 

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mechlab.circuits.channels.channel import Channel, Head
+from mechlab.circuits.channels.channel import Channel
 from mechlab.circuits.channels.columns import ChannelColumns
+from mechlab.models.sites import Head
 from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run
 from mechlab.store.table import read_table
 from mechlab.verbs.outcome import Outcome

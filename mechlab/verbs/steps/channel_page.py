@@ -11,7 +11,6 @@ from mechlab.verbs.steps.channel_grids import Axes, Listed, axes_of, grids_of, l
 from mechlab.verbs.steps.channel_list import block_name
 from mechlab.views.channel_carried import CarriedData
 from mechlab.views.channel_data import ChannelPageData, ChannelRow, ModeMap, NoiseRow
-from mechlab.views.channel_page import render_channels
 from mechlab.views.numbers import fixed, share
 from mechlab.views.report_data import Command, Fact
 
@@ -29,18 +28,6 @@ NULLS = {
 }
 
 
-def channel_page(
-    identity: Identity,
-    model: LanguageModel,
-    found: ChannelMap,
-    columns: ChannelColumns,
-    least_z: float,
-    carried: CarriedData | None = None,
-) -> str:
-    """Return the page of a run; `columns` hold its channels from `least_z` up and the best ones of every pair."""
-    return render_channels(page_data(identity, model, found, columns, least_z, carried))
-
-
 def page_data(
     identity: Identity,
     model: LanguageModel,
@@ -49,7 +36,7 @@ def page_data(
     least_z: float,
     carried: CarriedData | None = None,
 ) -> ChannelPageData:
-    """Return what the page shows."""
+    """Return what a run's page shows; `columns` hold its channels from `least_z` up and the best ones of every pair."""
     axes = axes_of(found)
     listed = listed_rows(columns, axes, least_z)
     first = columns.channel(0)

@@ -27,9 +27,10 @@ from mechlab.store.writer import RunWriter
 from mechlab.verbs.channels import MOST_CARRIED
 from mechlab.verbs.steps.channel_carried import CARRIED_NAME, Carriers, carried
 from mechlab.verbs.steps.channel_list import asked_rows
-from mechlab.verbs.steps.channel_page import RATE, channel_page
+from mechlab.verbs.steps.channel_page import RATE, page_data
 from mechlab.verbs.steps.channel_sources import Sources, labelled_rows, open_sources
 from mechlab.views.channel_carried import CarriedData
+from mechlab.views.channel_page import render_channels
 
 if TYPE_CHECKING:
     from mechlab.verbs.channels import Config
@@ -67,7 +68,7 @@ def channel_run(config: "Config", progress: Progress) -> Run:
         if data is not None:
             writer.write_text(CARRIED_NAME, canonical_json(data))
         writer.write_table(CHANNELS_NAME, columns.columns())
-        writer.write_text(REPORT_NAME, channel_page(identity, model, found, columns, LEAST_Z, data))
+        writer.write_text(REPORT_NAME, render_channels(page_data(identity, model, found, columns, LEAST_Z, data)))
         writer.finish(channel_metrics(found, data))
     return open_run(out)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy import stats
 
-from mechlab.circuits.channels.alignment import align, drawn_like
+from mechlab.circuits.channels.alignment import align
+from mechlab.circuits.channels.drawn import drawn_like
 from mechlab.core.randomness import torch_generator
 
 D = 24
@@ -68,10 +69,6 @@ def test_draws_with_the_same_covariance_make_common_directions_no_surprise():
     crowd = unit(normal(1, D, seed=4) + 0.1 * normal(201, D, seed=5))
     vectors, along = crowd[:100], crowd[200]
     drawn = drawn_like(crowd[100:200].T[None], 99, torch_generator(0, "test"))
-    assert torch.allclose(drawn.norm(dim=1), torch.ones(99, dtype=torch.float64))
-    spread = crowd[100:200].T @ crowd[100:200] / 100
-    many = drawn_like(crowd[100:200].T[None], 20_000, torch_generator(1, "test"))
-    assert torch.allclose(many.T @ many / 20_000, spread, atol=0.03)
     found = align(vectors, along, D, drawn)
     assert found.p_largest < 1e-6 and found.p_drawn is not None and found.p_drawn > 0.2
     sphere = align(vectors, along, D, unit(normal(99, D, seed=6)))

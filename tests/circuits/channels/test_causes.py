@@ -5,7 +5,7 @@ import torch
 from circuits.asked_pairs import random_pairs
 from oracles.tiny_models import tiny
 
-from mechlab.circuits.channels.causes import ComponentTrial, at_role, drawn_directions
+from mechlab.circuits.channels.causes import ComponentTrial, at_role
 from mechlab.circuits.channels.head_circuits import head_circuits
 from mechlab.circuits.effects import Asked, effects
 from mechlab.circuits.outcomes import AttentionDifference, LogitDifference
@@ -76,16 +76,6 @@ def test_a_control_takes_as_much_away_along_a_direction_the_head_can_write_acros
     assert not torch.allclose(control, writes(trial.controlled(8)) - plain(), atol=1e-2)
 
 
-def test_drawn_directions_are_orthonormal_and_evenly_spread():
-    many = torch.cat([drawn_directions(CIRCUITS, HEAD, [0], seed) for seed in range(400)])
-    assert torch.allclose(many.norm(dim=-1), torch.ones(400, dtype=torch.float64))
-    others = CIRCUITS.ov.write[0, 1][:, 1:]
-    shares = (many @ others).square().mean(0)
-    assert torch.allclose(shares, torch.full_like(shares, 1 / len(shares)), atol=0.04)
-    pair = drawn_directions(CIRCUITS, HEAD, [0, 1], 3)
-    assert torch.allclose(pair @ pair.T, torch.eye(2, dtype=torch.float64), atol=1e-10)
-
-
 def test_a_receiver_alone_sees_it_or_the_logits_alone():
     receiver = Receiver((1, 2), "q")
     outcomes = [LogitDifference(), AttentionDifference((1, 2)), AttentionDifference((1, 3))]
@@ -123,6 +113,7 @@ def test_impossible_trials_are_refused():
     with pytest.raises(UsageError, match="only what is taken away has a control"):
         ComponentTrial(CIRCUITS, ((0, 0, 0),), "amplify", control=1)
     with pytest.raises(UsageError, match="too few directions are left"):
-        drawn_directions(CIRCUITS, HEAD, list(range(6)), 0)
+        half = tuple((*HEAD, number) for number in range(6))
+        ComponentTrial(CIRCUITS, half).controlled(0)(Asked(MODEL, PAIRS))
     with pytest.raises(UsageError, match="no such role"):
         ComponentTrial(CIRCUITS, ((0, 0, 0),), at="S9")(Asked(MODEL, PAIRS))

@@ -6,9 +6,8 @@ from circuits.channels.planted_head import HEAD, MARKED, planted_model, planted_
 from oracles.tiny_models import D_MODEL, N_HEADS, tiny, token_rows
 
 from mechlab.circuits.channels.head_circuits import head_circuits
-from mechlab.circuits.channels.projections import projections, write_space
+from mechlab.circuits.channels.projections import projections
 from mechlab.core.errors import UsageError
-from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.processing import processed
@@ -56,16 +55,6 @@ def test_a_planted_head_writes_most_where_its_token_stands():
     amounts = amounts * torch.sign(write @ planted).float()
     there = torch.isin(rows.tokens, MARKED)
     assert amounts[there].min() > amounts[~there].max()
-
-
-def test_drawn_directions_are_of_length_one_within_what_the_head_writes_and_even_there():
-    circuits = head_circuits(planted_model()[0])
-    drawn = write_space(circuits, (1, 2), 4000, torch_generator(0, "test"))
-    basis = circuits.ov.write[1, 2]
-    inside = drawn @ basis
-    assert torch.allclose(drawn.norm(dim=1), torch.ones(4000, dtype=torch.float64))
-    assert torch.allclose(inside.square().sum(1), torch.ones(4000, dtype=torch.float64))
-    assert torch.allclose(inside.T @ inside / 4000, torch.eye(16, dtype=torch.float64) / 16, atol=0.006)
 
 
 def test_heads_that_are_not_there_or_too_few_are_refused():

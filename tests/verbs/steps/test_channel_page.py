@@ -7,7 +7,8 @@ from verbs.steps import channel_pieces
 from mechlab.circuits.channels.channel_map import of_circuits
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.store.manifest import Identity, ModelRecord
-from mechlab.verbs.steps.channel_page import channel_page, page_data
+from mechlab.verbs.steps.channel_page import page_data
+from mechlab.views.channel_page import render_channels
 
 IDENTITY = Identity(
     kind="channels",
@@ -32,4 +33,4 @@ def test_a_map_of_chance_alone_has_no_floor_and_a_page_all_the_same():
     columns = found.columns(2.0)
     data = page_data(IDENTITY, HuggingFaceModel(tiny("gpt2")), found, columns, 2.0)
     assert all(one.floor is None for one in data.modes) and "none stands out" in data.summary
-    assert "<html" in channel_page(IDENTITY, HuggingFaceModel(tiny("gpt2")), found, columns, 2.0)
+    assert "<html" in render_channels(data)
