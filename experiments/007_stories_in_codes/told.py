@@ -32,8 +32,13 @@ class Halves:
 
     def __init__(self, model: CodebookModel, rows: TokenRows) -> None:
         half = len(rows) // 2
+        self.whole = rows
         self.rows = rows.select(slice(0, half)), rows.select(slice(half, 2 * half))
         self.indexes = tuple(index_codes(model, own) for own in self.rows)
+
+    def read_by(self, model: CodebookModel) -> "Halves":
+        """Return the same rows with another model's codes."""
+        return Halves(model, self.whole)
 
 
 def causes_of(topic: Topic, rows: TokenRows, model: LanguageModel) -> dict[str, Cause]:

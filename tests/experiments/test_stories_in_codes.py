@@ -20,7 +20,7 @@ from mechlab.metrics.written_text import WrittenText
 from mechlab.models.sites import Site
 
 PLACE = "007_stories_in_codes"
-MODULES = ("topics", "steering", "told", "rivals", "pushing", "run")
+MODULES = ("topics", "steering", "told", "months", "rivals", "pushing", "run")
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +181,36 @@ def test_a_drawn_code_is_never_one_of_those_chosen(pieces, halves):
     index = halves.indexes[0]
     chosen = [CodeChoice("mlp_out.0", code) for code in (0, 1, 2)]
     assert not {*chosen} & {*pieces.steering.drawn_codes(index, chosen, 3)}
+
+
+def test_variance_is_parted_into_seasons_words_and_uses(pieces):
+    months, draw = pieces.months, torch.Generator().manual_seed(0)
+    word = torch.arange(16).repeat(4000)
+    seasons, words = torch.randn(4, 8, generator=draw).double() * 3, torch.randn(16, 8, generator=draw).double()
+    vectors = seasons[word // 4] + words[word] + torch.randn(len(word), 8, generator=draw).double() * 2
+    own = words.view(4, 4, 8)
+    centres = seasons + own.mean(1)
+    known = (
+        (centres - centres.mean(0)).square().sum(-1).mean(),
+        (own - own.mean(1, keepdim=True)).square().sum(-1).mean(),
+        8 * 4,
+    )
+    assert months.variances(vectors, word) == pytest.approx([float(one) for one in known], rel=0.03)
+    shuffled = months.shuffled_in_seasons(word, seed=0)
+    assert torch.equal(shuffled // 4, word // 4) and torch.equal(shuffled.bincount(), word.bincount())
+    between, within, _ = months.variances(vectors, shuffled)
+    assert between == pytest.approx(float(known[0]), rel=0.03) and within < 0.02 * float(known[1])
+
+
+def test_a_month_has_a_code_in_the_embedding_where_words_are_still_themselves(pieces, judge, model, rows):
+    many = mechlab.pack(mechlab.open_corpus("tales"), judge.tokenizer, row_length=64, n_tokens=1600 * 64)
+    halves = pieces.told.Halves(model, many)
+    found = pieces.months.of_months(halves, judge, mechlab.load("tales", device="cpu"), rows, 0)
+    assert set(found["codes of the embedding"]) == set(pieces.months.MONTHS)
+    assert all(one["precision"][0] == one["recall"][0] == 1 for one in found["codes of the embedding"].values())
+    behind = [found["trained codes"][month]["precision"][0] for month in pieces.months.MONTHS]
+    assert len(found["trained codes"]) == 16 and sum(behind) / 12 < 0.5
+    parts = found["variance"]
+    assert parts["embed"]["uses"] < 1e-6 < parts["embed"]["words, shuffled"] < parts["embed"]["words"]
+    assert parts["resid_post.3"]["words"] < parts["resid_post.3"]["seasons"] < parts["resid_post.3"]["uses"]
+    assert found["loss_times_with_embedding_codes"][0] == pytest.approx(1, abs=0.3)
