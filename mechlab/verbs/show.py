@@ -9,6 +9,8 @@ from mechlab.core.config import Config as BaseConfig
 from mechlab.core.progress import Progress
 from mechlab.verbs.outcome import Outcome, Positional, Verb
 
+N_CHANNELS = 10
+
 
 class Config(BaseConfig):
     """Which run."""
@@ -21,7 +23,8 @@ class Config(BaseConfig):
 def run(config: Config, progress: Progress) -> Outcome:
     """Show what a run is, what it measured, and where its page is."""
     from mechlab.store.catalog import find_run
-    from mechlab.store.run import REPORT_NAME
+    from mechlab.store.run import CHANNELS_NAME, REPORT_NAME
+    from mechlab.verbs.steps.channel_list import first_channels
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.views.report_data import Fact
     from mechlab.views.table import run_card
@@ -46,7 +49,9 @@ def run(config: Config, progress: Progress) -> Outcome:
         webbrowser.open(page.resolve().as_uri())
     data, metrics = run_summary(found)
     card = run_card([Fact(label=label, value=str(value)) for label, value in facts.items() if value is not None])
-    return Outcome({**data, "report": page and str(page)}, (card, metrics), (f"page: {page}",) if page else ())
+    listed, tables = first_channels(found, N_CHANNELS) if CHANNELS_NAME in manifest.files else ({}, ())
+    data |= {"report": page and str(page), **listed}
+    return Outcome(data, (card, metrics, *tables), (f"page: {page}",) if page else ())
 
 
 VERB = Verb(Config, run)

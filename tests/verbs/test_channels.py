@@ -66,3 +66,14 @@ def test_heads_that_have_no_channel_carry_nothing(model, tmp_path):
     text = ("--carries", "--corpus", "tales", "--tokens", 500, "--from", "1.0")
     done = call("channels", "--model", model, *text, "--out", tmp_path / "run", "--json")
     assert done.code == 0 and done.data["carried"]["channels"] == [] and done.data["channels"] == []
+
+
+def test_a_run_is_shown_with_its_channels_and_what_they_carry(model, tmp_path):
+    text = ("--carries", "--corpus", "tales", "--tokens", 3000, "--top", 2)
+    made = call("channels", "--model", model, *text, "--out", tmp_path / "run", "--json").data
+    shown = call("show", tmp_path / "run", "--json").data
+    assert len(shown["channels"]) == 10 and shown["channels"][:2] == made["channels"]
+    assert shown["carried"] == made["carried"]
+    printed = call("show", tmp_path / "run").out
+    assert all(f"{one['name']} carries" in printed for one in made["channels"])
+    assert all(one["name"] in printed for one in shown["channels"])

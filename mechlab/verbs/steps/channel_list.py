@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 
 def channel_outcome(config: "Config", run: Run) -> Outcome:
     """Return what the command prints of a run: its strongest channels of the heads asked for, and where it is."""
-    columns, carried = stored_channels(run), stored_carried(run)
-    rows = asked_rows(config, columns)
-    shown = [columns.channel(row) for row in rows[: config.top]]
+    columns = stored_channels(run)
+    found, tables = _listed(run, columns, asked_rows(config, columns), config.top, _heads(config))
     page = run.folder / REPORT_NAME
     data, _ = run_summary(run)
-    table = _table(shown, len(rows), _heads(config), run)
     lines = (f"run:  {run.folder}", f"open: {page}")
-    data |= {"report": str(page), "channels": [_plain(one) for one in shown]}
-    if carried is not None:
-        data["carried"] = carried.model_dump(mode="json")
-    return Outcome(data, (table, *carried_tables(carried)), lines)
+    return Outcome({**data, "report": str(page), **found}, tables, lines)
+
+
+def first_channels(run: Run, n: int) -> tuple[dict[str, Any], tuple[Table, ...]]:
+    """Return a run's n strongest channels and what it found them to carry: for programs, and as tables.
+
+    Raises:
+        ArtifactError: they were changed.
+    """
+    columns = stored_channels(run)
+    return _listed(run, columns, columns.rows(), n)
 
 
 def asked_rows(config: "Config", columns: ChannelColumns) -> list[int]:
@@ -52,6 +57,16 @@ def stored_channels(run: Run) -> ChannelColumns:
 def block_name(block: tuple[int, int]) -> str:
     """Return the first and last component of a block, nothing for a component that stands alone."""
     return f"{block[0]}–{block[1]}" if block[0] < block[1] else ""
+
+
+def _listed(
+    run: Run, columns: ChannelColumns, rows: list[int], n: int, heads: str = ""
+) -> tuple[dict[str, Any], tuple[Table, ...]]:
+    shown, carried = [columns.channel(row) for row in rows[:n]], stored_carried(run)
+    data: dict[str, Any] = {"channels": [_plain(one) for one in shown]}
+    if carried is not None:
+        data["carried"] = carried.model_dump(mode="json")
+    return data, (_table(shown, len(rows), heads, run), *carried_tables(carried))
 
 
 def _table(shown: list[Channel], n_listed: int, heads: str, run: Run) -> Table:
