@@ -50,13 +50,13 @@ def accuracies(model: LanguageModel, style: Style, settings: dict[str, Any]) -> 
 
 
 def with_room(found: dict[int, float], settings: dict[str, Any]) -> list[int]:
-    """Return the lengths at which the model fails, but not on nearly all lists.
+    """Return the lengths at which the model fails, but not on nearly all lists, nor by naming any of their items.
 
     Raises:
         UsageError: there is none.
     """
     least, most = settings["room"]
-    lengths = [length for length, value in found.items() if least <= value <= most]
+    lengths = [length for length, value in found.items() if max(least, 2 / length) <= value <= most]
     if not lengths:
         raise UsageError("no length leaves room", value=found, remedy="Try other lengths, or other bounds in `room`.")
     return lengths

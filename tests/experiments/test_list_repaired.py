@@ -82,6 +82,18 @@ def test_lengths_have_room_between_the_bounds_and_none_is_refused(pieces):
     assert pieces.lists.with_room({8: 0.98, 12: 0.75, 13: 0.5, 15: 0.2}, settings) == [12, 13]
     with pytest.raises(UsageError, match="no length leaves room"):
         pieces.lists.with_room({8: 0.98}, settings)
+    with pytest.raises(UsageError, match="no length leaves room"):
+        pieces.lists.with_room({4: 0.45, 8: 0.98}, settings)  # four items: a guess is right as often
+
+
+def test_a_model_whose_answers_depend_on_no_head_is_refused(pieces, model, monkeypatch):
+    monkeypatch.setattr(pieces.failing, "drops", lambda *_: {(0, 0): 0.04, (1, 2): -0.01})
+    settings = {
+        "lengths": {"tried": [13], "n": 20, "room": [0.2, 0.9], "known": 0.95},
+        "movers": {"n": 4, "least_drop": 0.1},
+    }
+    with pytest.raises(UsageError, match=r"no head moves answers: 0\.04"):
+        pieces.failing.where_it_fails(model, "tales", settings)
 
 
 def test_channels_lead_to_a_mover_over_other_heads(pieces):
