@@ -26,7 +26,7 @@ from mechlab.metrics.next_token import row_losses, times_as_much
 from mechlab.models.language_model import LanguageModel
 
 SITES = ("embed", "mlp_out.0", "resid_post.0", "resid_post.3")
-OF_EMBEDDING = {"n_codes": 1000, "k": 1, "normalise": False}
+OF_EMBEDDING = {"n_codes": 2000, "k": 1, "normalise": False}
 N_START_ROWS = 170
 TIMES = tuple((one.name, *one.months) for one in SEASONS)
 N_WORDS = len(TIMES[0])

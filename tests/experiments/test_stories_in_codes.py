@@ -20,7 +20,7 @@ from mechlab.metrics.written_text import WrittenText
 from mechlab.models.sites import Site
 
 PLACE = "007_stories_in_codes"
-MODULES = ("topics", "steering", "told", "months", "rivals", "pushing", "run")
+MODULES = ("topics", "steering", "told", "months", "rivals", "pushing", "one_seed", "run")
 
 
 @pytest.fixture(scope="module")
