@@ -1,31 +1,8 @@
 """`mechlab codes RUN`: which codes of a model with codebooks stand for a cause, by pattern or by label."""
 
-from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, PositiveInt
-
-from mechlab.core.config import Config as BaseConfig
 from mechlab.core.progress import Progress
-from mechlab.verbs.outcome import Outcome, Positional, Verb
-
-
-class Config(BaseConfig):
-    """Which run, which cause, and how many codes."""
-
-    run: Annotated[str, Positional()] = Field(
-        description="Folder of a run of `train codebook`, or its id's first digits."
-    )
-    regex: str | None = Field(None, description="Tokens that overlap a match of this regular expression in the text.")
-    label: str | None = Field(
-        None,
-        description="Tokens with this label: month=May, or month for any value. With a pattern: those of its tokens.",
-    )
-    before: bool = Field(False, description="Codes of the token right before each mention: what is about to be said.")
-    min_recall: float = Field(0.01, ge=0.0, le=1.0, description="Leave out codes that find less of the cause.")
-    top: PositiveInt = Field(10, description="Codes to list, the best F1 first.")
-    root: Path = Field(Path("runs"), description="Folder in which ids are looked up.")
-    device: str = Field("auto", description="auto, cpu, cuda or mps.")
+from mechlab.verbs.code_options import CodeOptions as Config
+from mechlab.verbs.outcome import Outcome, Verb
 
 
 def run(config: Config, progress: Progress) -> Outcome:

@@ -1,13 +1,14 @@
 """The strongest channels of a run in the terminal, read back from its table."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mechlab.circuits.channels.channel import Channel
 from mechlab.circuits.channels.columns import ChannelColumns
 from mechlab.models.sites import Head
 from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run
 from mechlab.store.table import read_table
+from mechlab.verbs.channel_options import ChannelOptions
 from mechlab.verbs.outcome import Outcome
 from mechlab.verbs.steps.channel_carried import stored_carried
 from mechlab.verbs.steps.channel_carried_list import carried_tables
@@ -15,11 +16,8 @@ from mechlab.verbs.steps.summary import run_summary
 from mechlab.views.numbers import fixed, number, share
 from mechlab.views.table import Table
 
-if TYPE_CHECKING:
-    from mechlab.verbs.channels import Config
 
-
-def channel_outcome(config: "Config", run: Run) -> Outcome:
+def channel_outcome(config: ChannelOptions, run: Run) -> Outcome:
     """Return what the command prints of a run: its strongest channels of the heads asked for, and where it is."""
     columns = stored_channels(run)
     found, tables = _listed(run, columns, asked_rows(config, columns), config.top, _heads(config))
@@ -39,7 +37,7 @@ def first_channels(run: Run, n: int) -> tuple[dict[str, Any], tuple[Table, ...]]
     return _listed(run, columns, columns.rows(), n)
 
 
-def asked_rows(config: "Config", columns: ChannelColumns) -> list[int]:
+def asked_rows(config: ChannelOptions, columns: ChannelColumns) -> list[int]:
     """Return the rows of the heads asked for, the largest z first."""
     sender, receiver = (None if name is None else _head(name) for name in (config.from_head, config.to_head))
     return columns.rows(sender=sender, receiver=receiver)
@@ -94,7 +92,7 @@ def _counts(run: Run) -> str:
     return f"{metrics['n_channels']:,} scored; at a false-discovery rate of 5 %: {found}."
 
 
-def _heads(config: "Config") -> str:
+def _heads(config: ChannelOptions) -> str:
     sides = ((" from", config.from_head), (" to", config.to_head))
     return "".join(f"{side} {head}" for side, head in sides if head is not None)
 

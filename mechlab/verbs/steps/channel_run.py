@@ -8,7 +8,6 @@
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mechlab.circuits.channels.channel_map import ChannelMap, of_circuits
 from mechlab.circuits.channels.columns import ChannelColumns
@@ -24,7 +23,7 @@ from mechlab.models.sites import Site
 from mechlab.store.manifest import Identity, Metric, ModelRecord
 from mechlab.store.run import CHANNELS_NAME, REPORT_NAME, Run, finished_run, open_run
 from mechlab.store.writer import RunWriter
-from mechlab.verbs.channels import MOST_CARRIED
+from mechlab.verbs.channel_options import MOST_CARRIED, ChannelOptions
 from mechlab.verbs.steps.channel_carried import CARRIED_NAME, Carriers, carried
 from mechlab.verbs.steps.channel_list import asked_rows
 from mechlab.verbs.steps.channel_page import RATE, page_data
@@ -32,13 +31,10 @@ from mechlab.verbs.steps.channel_sources import Sources, labelled_rows, open_sou
 from mechlab.views.channel_carried import CarriedData
 from mechlab.views.channel_page import render_channels
 
-if TYPE_CHECKING:
-    from mechlab.verbs.channels import Config
-
 LEAST_Z = 2.0
 
 
-def channel_run(config: "Config", progress: Progress) -> Run:
+def channel_run(config: ChannelOptions, progress: Progress) -> Run:
     """Return the finished run; made now, or found where it was made before.
 
     Raises:
@@ -74,7 +70,7 @@ def channel_run(config: "Config", progress: Progress) -> Run:
 
 
 def identity_of(
-    config: "Config", model: LanguageModel, folded: LanguageModel, sources: Sources | None = None
+    config: ChannelOptions, model: LanguageModel, folded: LanguageModel, sources: Sources | None = None
 ) -> Identity:
     """Return what determines the run: the model, how its weights were processed, and what counts as a channel.
 
@@ -114,7 +110,7 @@ def channel_metrics(found: ChannelMap, carried: CarriedData | None = None) -> di
 
 
 def _carried(
-    config: "Config",
+    config: ChannelOptions,
     folded: LanguageModel,
     found: ChannelMap,
     columns: ChannelColumns,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.core.progress import Progress
@@ -18,10 +17,8 @@ from mechlab.models.sites import Site
 from mechlab.store.catalog import find_run
 from mechlab.store.manifest import CorpusRecord
 from mechlab.store.run import Run
+from mechlab.verbs.channel_options import ChannelOptions
 from mechlab.verbs.steps.stored import stored_dictionary
-
-if TYPE_CHECKING:
-    from mechlab.verbs.channels import Config
 
 ROW_LENGTH = 128
 BEHIND_NORMS = ("ln1_normalized", "ln2_normalized")
@@ -55,7 +52,7 @@ class Sources:
         return CorpusRecord(name=name, fingerprint=self.corpus.fingerprint, at_path=at_path)
 
 
-def open_sources(config: "Config", model: LanguageModel) -> Sources | None:
+def open_sources(config: ChannelOptions, model: LanguageModel) -> Sources | None:
     """Return what is asked to be looked at; None where nobody asks what channels carry. No text is read yet.
 
     Raises:
@@ -72,7 +69,7 @@ def open_sources(config: "Config", model: LanguageModel) -> Sources | None:
     return Sources(_labelled(config, model), features)
 
 
-def labelled_rows(config: "Config", model: LanguageModel, corpus: Corpus, progress: Progress) -> TokenRows:
+def labelled_rows(config: ChannelOptions, model: LanguageModel, corpus: Corpus, progress: Progress) -> TokenRows:
     """Return the first tokens of a text, in rows."""
     assert model.tokenizer is not None
     length = min(ROW_LENGTH, model.spec.n_ctx)
@@ -80,7 +77,7 @@ def labelled_rows(config: "Config", model: LanguageModel, corpus: Corpus, progre
     return pack(corpus, model.tokenizer, row_length=length, **known)
 
 
-def _labelled(config: "Config", model: LanguageModel) -> Corpus | None:
+def _labelled(config: ChannelOptions, model: LanguageModel) -> Corpus | None:
     name = config.corpus or (config.model if config.model in CORPORA else None)
     if name is None:
         return None

@@ -1,6 +1,6 @@
 """Look a cause up in a run's index of codes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mechlab.core.config import build
 from mechlab.core.errors import UsageError
@@ -14,6 +14,7 @@ from mechlab.models.language_model import LanguageModel
 from mechlab.store.catalog import find_run
 from mechlab.store.code_index import read_code_index
 from mechlab.store.run import CODES_NAME, Run
+from mechlab.verbs.code_options import CodeOptions
 from mechlab.verbs.codebook_options import CodebookOptions
 from mechlab.verbs.outcome import Outcome
 from mechlab.verbs.steps.opening import held_out_rows, open_subject
@@ -21,11 +22,8 @@ from mechlab.verbs.subject import ReadingConfig, SubjectConfig
 from mechlab.views.numbers import number
 from mechlab.views.table import Table
 
-if TYPE_CHECKING:
-    from mechlab.verbs.codes import Config
 
-
-def find_codes(config: "Config", progress: Progress) -> Outcome:
+def find_codes(config: CodeOptions, progress: Progress) -> Outcome:
     """Return the ranked codes of a run for the cause asked for, and what the best code reaches for a moved cause.
 
     Raises:
@@ -71,7 +69,7 @@ def read_again(run: Run, device: str, progress: Progress) -> tuple[LanguageModel
     return subject.model, held_out_rows(subject, progress)
 
 
-def _cause(config: "Config", rows: TokenRows, model: LanguageModel) -> Cause:
+def _cause(config: CodeOptions, rows: TokenRows, model: LanguageModel) -> Cause:
     """Return the tokens of the pattern or of the label; with both, those of the pattern that carry the label.
 
     What is asked for right before a mention carries the label itself.
@@ -83,7 +81,7 @@ def _cause(config: "Config", rows: TokenRows, model: LanguageModel) -> Cause:
     return found if label is None or config.regex is None else some_of(found & label, _name(config))
 
 
-def _name(config: "Config") -> str:
+def _name(config: CodeOptions) -> str:
     named = " with ".join(part for part in (config.regex, config.label) if part is not None)
     return f"right before {named}" if config.before else named
 

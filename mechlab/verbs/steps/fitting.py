@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mechlab.activations.pairs import PairStream
 from mechlab.activations.shared_batches import Reader
@@ -24,15 +24,14 @@ from mechlab.training.run import TrainingRun
 from mechlab.training.state import TrainingState
 from mechlab.verbs.steps.opening import Subject
 from mechlab.verbs.steps.together import Keeper, resumption, saver, sharing
-
-if TYPE_CHECKING:
-    from mechlab.verbs.train import Config
-
+from mechlab.verbs.train_options import TrainOptions
 
 LONGEST_DEAD_WINDOW = 500_000
 
 
-def dictionary_config(config: "Config", widths_in: Sequence[int], widths_out: Sequence[int] = ()) -> DictionaryConfig:
+def dictionary_config(
+    config: TrainOptions, widths_in: Sequence[int], widths_out: Sequence[int] = ()
+) -> DictionaryConfig:
     """Return the kind's own config, of which the sites decide a part.
 
     Args:
@@ -53,7 +52,7 @@ def dictionary_config(config: "Config", widths_in: Sequence[int], widths_out: Se
     return build(kind, {**given, **config.dictionary})
 
 
-def training_config(config: "Config") -> TrainConfig:
+def training_config(config: TrainOptions) -> TrainConfig:
     """Return the training loop's config."""
     batch_size = min(config.batch_size, config.tokens)
     given: dict[str, Any] = {"n_tokens": config.tokens, "batch_size": batch_size, "precision": config.precision}
@@ -72,7 +71,7 @@ def usual_lr(features: int) -> float:
     return 1e-3 * math.sqrt(2048 / features)
 
 
-def stream_config(config: "Config") -> StreamConfig:
+def stream_config(config: TrainOptions) -> StreamConfig:
     """Return how the activations of a run are mixed."""
     training = training_config(config)
     return StreamConfig(
@@ -83,7 +82,9 @@ def stream_config(config: "Config") -> StreamConfig:
     )
 
 
-def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew = ONE) -> ActivationStream | PairStream:
+def new_stream(
+    config: TrainOptions, subject: Subject, rows: TokenRows, crew: Crew = ONE
+) -> ActivationStream | PairStream:
     """Return the shuffled activations a dictionary is trained on, with their targets where these are others."""
     mix = stream_config(config)
     if subject.route.targets:
@@ -91,13 +92,13 @@ def new_stream(config: "Config", subject: Subject, rows: TokenRows, crew: Crew =
     return ActivationStream(subject.model, rows, subject.route.inputs, mix, sharing(crew))
 
 
-def new_dictionary(config: "Config", widths_in: Sequence[int], widths_out: Sequence[int] = ()) -> Dictionary:
+def new_dictionary(config: TrainOptions, widths_in: Sequence[int], widths_out: Sequence[int] = ()) -> Dictionary:
     """Return the dictionary as it is before its first step."""
     seed = config.seed if config.init_seed is None else config.init_seed
     return KINDS[config.kind](dictionary_config(config, widths_in, widths_out), seed=seed)
 
 
-def course_in_run(config: "Config", subject: Subject, source: Reader, writer: RunWriter) -> Course:
+def course_in_run(config: TrainOptions, subject: Subject, source: Reader, writer: RunWriter) -> Course:
     """Return the course of a dictionary that is trained beside others, from its run's checkpoint if there is one."""
     dictionary = new_dictionary(config, source.widths_in, source.widths_out).to(subject.model.device)
     found = writer.resumed_from
@@ -107,7 +108,7 @@ def course_in_run(config: "Config", subject: Subject, source: Reader, writer: Ru
 
 
 def fit_in_run(
-    config: "Config", subject: Subject, rows: TokenRows, writer: Keeper, progress: Progress, crew: Crew = ONE
+    config: TrainOptions, subject: Subject, rows: TokenRows, writer: Keeper, progress: Progress, crew: Crew = ONE
 ) -> Dictionary:
     """Return the trained dictionary, after writing it, its log and its checkpoints into the run."""
     stream = new_stream(config, subject, rows, crew)

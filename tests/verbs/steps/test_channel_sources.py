@@ -6,7 +6,7 @@ from small_run import assert_refused, call, tiny_model
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT
 from mechlab.models.loaders import load
-from mechlab.verbs.channels import Config
+from mechlab.verbs.channel_options import ChannelOptions
 from mechlab.verbs.steps import channel_sources
 from mechlab.verbs.steps.channel_sources import labelled_rows, open_sources
 
@@ -17,17 +17,17 @@ def loaded(model):
 
 
 def test_nothing_is_opened_unasked_and_a_built_in_model_brings_its_own_text(loaded):
-    assert open_sources(Config(), loaded) is None
-    own = open_sources(Config(carries=True), loaded)
+    assert open_sources(ChannelOptions(), loaded) is None
+    own = open_sources(ChannelOptions(carries=True), loaded)
     assert own.corpus.name == "tales" and own.features is None and own.record.name == "tales"
-    none = open_sources(Config(model="elsewhere", carries=True), loaded)
+    none = open_sources(ChannelOptions(model="elsewhere", carries=True), loaded)
     assert none.corpus is None and none.record is None
 
 
 def test_rows_are_as_long_as_the_context_allows_and_depend_on_the_seed(loaded):
     rows = [
         labelled_rows(one, loaded, open_sources(one, loaded).corpus, SILENT)
-        for one in (Config(carries=True, tokens=500), Config(carries=True, tokens=500, seed=1))
+        for one in (ChannelOptions(carries=True, tokens=500), ChannelOptions(carries=True, tokens=500, seed=1))
     ]
     assert rows[0].row_length == 64 and rows[0].n_tokens == 512
     assert rows[0].fingerprint != rows[1].fingerprint
@@ -49,7 +49,7 @@ def test_sides_that_are_vectors_of_the_stream_are_told_from_others(loaded, train
     config = {**real.manifest.config, "site": site, **({} if target is None else {"target": target})}
     changed = type(real)(real.folder, real.manifest.model_copy(update={"config": config}))
     monkeypatch.setattr(channel_sources, "find_run", lambda *_: changed)
-    asked = Config(carries=True, dictionary="RUN")
+    asked = ChannelOptions(carries=True, dictionary="RUN")
     if sides is None:
         with pytest.raises(UsageError, match="neither reads nor writes the residual stream"):
             open_sources(asked, loaded)
