@@ -1,0 +1,1 @@
+"""Attribution graphs: what every active feature of a model's transcoders gets from what is before it."""

@@ -1,0 +1,62 @@
+"""Targets are what the pass had: pre-activations of features, logits less their mean, and sums of these."""
+
+import pytest
+import torch
+from circuits.attribution.random_transcoders import random_set
+from oracles.tiny_models import tiny, token_rows
+
+from mechlab.circuits.attribution.frozen_pass import frozen_pass
+from mechlab.circuits.attribution.sources import sources_of
+from mechlab.circuits.attribution.targets import direction_targets, feature_targets, logit_targets
+from mechlab.core.errors import UsageError
+from mechlab.models.huggingface import HuggingFaceModel
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama"])
+def model(request):
+    return HuggingFaceModel(tiny(request.param).double())
+
+
+@pytest.fixture(scope="module")
+def frozen(model):
+    return frozen_pass(model, random_set("topk", model.spec), token_rows(1, 8))
+
+
+def test_logits_are_the_model_s_less_their_mean(model, frozen):
+    logits = model.logits(token_rows(1, 8))[0]
+    logits = logits - logits.mean(-1, keepdim=True)
+    found = logit_targets(frozen, (3, 60), (-1, 2))
+    wanted = torch.stack([logits[position, token] for token in (3, 60) for position in (7, 2)])
+    assert torch.allclose(found.values, wanted, atol=1e-5) and found.positions.tolist() == [7, 2, 7, 2]
+    assert found.layer == model.spec.n_layers
+
+
+def test_a_difference_is_that_of_two_logits(frozen):
+    direction = torch.zeros(1, frozen.spec.d_vocab, dtype=torch.float64)
+    direction[0, 3], direction[0, 9] = 1, -1
+    both, found = logit_targets(frozen, (3, 9)), direction_targets(frozen, direction)
+    assert torch.allclose(found.values, both.values[:1] - both.values[1:])
+    assert torch.allclose(found.vectors, both.vectors[:1] - both.vectors[1:])
+
+
+def test_features_are_their_codes_where_they_are_on(frozen):
+    sources = sources_of(frozen)
+    for layer in range(frozen.spec.n_layers):
+        found, own = feature_targets(frozen, sources, layer), sources.layer == layer
+        assert torch.allclose(found.values, sources.code[own]) and torch.equal(found.positions, sources.position[own])
+
+
+def test_pieces_hold_all_targets_early_ones_first(frozen):
+    targets = feature_targets(frozen, sources_of(frozen), 1)
+    pieces = targets.chunks(5)
+    assert all(len(one) <= 5 for one in pieces) and sum(map(len, pieces)) == len(targets)
+    positions = torch.cat([one.positions for one in pieces]).tolist()
+    assert positions == sorted(positions)
+
+
+def test_a_token_or_position_that_is_not_there_is_refused(frozen):
+    with pytest.raises(UsageError, match=r"no such token: 61\. Tokens are 0\.\.60"):
+        logit_targets(frozen, (61,))
+    for position in (8, -9):
+        with pytest.raises(UsageError, match=rf"no such position: {position}\. Positions are 0\.\.7"):
+            logit_targets(frozen, (1,), (position,))
