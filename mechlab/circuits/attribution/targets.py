@@ -38,11 +38,6 @@ class Targets:
         """Return how many there are."""
         return len(self.positions)
 
-    def chunks(self, size: int) -> list["Targets"]:
-        """Return the targets in pieces of at most `size`, those of early positions first."""
-        order = self.positions.argsort(stable=True).split(size)
-        return [self.chosen(rows) for rows in order]
-
     def chosen(self, rows: Int[Tensor, "n_chosen"]) -> "Targets":
         """Return some of the targets."""
         return Targets(self.layer, self.vectors[rows], self.positions[rows], self.bias[rows], self.values[rows])

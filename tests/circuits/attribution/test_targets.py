@@ -46,14 +46,6 @@ def test_features_are_their_codes_where_they_are_on(frozen):
         assert torch.allclose(found.values, sources.code[own]) and torch.equal(found.positions, sources.position[own])
 
 
-def test_pieces_hold_all_targets_early_ones_first(frozen):
-    targets = feature_targets(frozen, sources_of(frozen), 1)
-    pieces = targets.chunks(5)
-    assert all(len(one) <= 5 for one in pieces) and sum(map(len, pieces)) == len(targets)
-    positions = torch.cat([one.positions for one in pieces]).tolist()
-    assert positions == sorted(positions)
-
-
 def test_a_token_or_position_that_is_not_there_is_refused(frozen):
     with pytest.raises(UsageError, match=r"no such token: 61\. Tokens are 0\.\.60"):
         logit_targets(frozen, (61,))
