@@ -22,7 +22,7 @@ from mechlab.circuits.attribution.targets import Targets, feature_targets
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 
-AT_ONCE = 256
+AT_ONCE = 128
 
 
 @dataclass(frozen=True, eq=False)
