@@ -30,6 +30,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
+    from mechlab.circuits.attribution.attribution_graph import attribution_graph
+    from mechlab.circuits.attribution.frozen_pass import frozen_pass
+    from mechlab.circuits.attribution.naming import as_graph
+    from mechlab.circuits.attribution.pruning import pruned
+    from mechlab.circuits.attribution.targets import direction_targets, logit_targets
     from mechlab.circuits.channels.causes import ComponentTrial
     from mechlab.circuits.channels.channel_map import channel_map
     from mechlab.circuits.channels.ends import token_ends
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
     from mechlab.interventions.path_changes import Receiver
     from mechlab.interventions.splice import splice
     from mechlab.interventions.steer import feature_direction, steer
+    from mechlab.interventions.transcoder_set import TranscoderSet
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
     from mechlab.metrics.code_index import index_codes
     from mechlab.metrics.code_search import rank_codes
@@ -79,6 +85,11 @@ __version__ = "0.1.0"
 _PLACES = {
     "activations.pairs": ("PairStream",),
     "activations.stream": ("ActivationStream", "StreamConfig"),
+    "circuits.attribution.attribution_graph": ("attribution_graph",),
+    "circuits.attribution.frozen_pass": ("frozen_pass",),
+    "circuits.attribution.naming": ("as_graph",),
+    "circuits.attribution.pruning": ("pruned",),
+    "circuits.attribution.targets": ("direction_targets", "logit_targets"),
     "circuits.channels.causes": ("ComponentTrial",),
     "circuits.channels.channel_map": ("channel_map",),
     "circuits.channels.ends": ("token_ends",),
@@ -103,6 +114,7 @@ _PLACES = {
     "interventions.path_changes": ("Receiver",),
     "interventions.splice": ("splice",),
     "interventions.steer": ("feature_direction", "steer"),
+    "interventions.transcoder_set": ("TranscoderSet",),
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),
     "metrics.code_index": ("index_codes",),
     "metrics.code_search": ("rank_codes",),

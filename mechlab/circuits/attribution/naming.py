@@ -50,12 +50,8 @@ def as_graph(graph: AttributionGraph, kept: Pruned, names: Sequence[str] = ()) -
     targets = [Node(name, "target", n_layers, place) for name, place in zip(own, positions, strict=True)]
     sources = [source_node(graph.sources, column) for column in kept.columns.tolist()]
     traced = [source_node(graph.sources, column) for column in graph.visited[kept.rows].tolist()]
-    edges = []
-    for end, (row, is_kept) in enumerate(zip([*targets, *traced], kept.edges, strict=True)):
-        rows, place = (
-            (graph.of_targets, end) if end < len(targets) else (graph.of_features, kept.rows[end - len(targets)])
-        )
-        for source in is_kept.nonzero().squeeze(1).tolist():
-            effect = float(rows.effects[place, kept.columns[source]])
-            edges.append(Edge(sources[source].name, row.name, effect))
+    effects = torch.cat([graph.of_targets.effects, graph.of_features.effects[kept.rows]])[:, kept.columns]
+    ends, edges = [*targets, *traced], []
+    for end, source in kept.edges.nonzero().tolist():
+        edges.append(Edge(sources[source].name, ends[end].name, float(effects[end, source])))
     return Graph((*sources, *targets), tuple(edges))
