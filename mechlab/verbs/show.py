@@ -24,10 +24,9 @@ def run(config: Config, progress: Progress) -> Outcome:
     """Show what a run is, what it measured, and where its page is."""
     from mechlab.store.catalog import find_run
     from mechlab.store.run import CHANNELS_NAME, REPORT_NAME
-    from mechlab.verbs.steps.channel_list import first_channels
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.views.report_data import Fact
-    from mechlab.views.table import run_card
+    from mechlab.views.table import Table, run_card
 
     found = find_run(config.run, config.root)
     manifest = found.manifest
@@ -49,8 +48,15 @@ def run(config: Config, progress: Progress) -> Outcome:
         webbrowser.open(page.resolve().as_uri())
     data, metrics = run_summary(found)
     card = run_card([Fact(label=label, value=str(value)) for label, value in facts.items() if value is not None])
-    listed, tables = first_channels(found, N_CHANNELS) if CHANNELS_NAME in manifest.files else ({}, ())
-    data |= {"report": page and str(page), **listed}
+    data |= {"report": page and str(page)}
+    tables: tuple[Table, ...] = ()
+    if CHANNELS_NAME in manifest.files:
+        from mechlab.verbs.steps.channel_list import (
+            first_channels,
+        )
+
+        listed, tables = first_channels(found, N_CHANNELS)
+        data |= listed
     return Outcome(data, (card, metrics, *tables), (f"page: {page}",) if page else ())
 
 

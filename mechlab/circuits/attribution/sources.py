@@ -85,9 +85,8 @@ def sources_of(frozen: FrozenPass) -> Sources:
     written = tuple(_written(frozen, target, layer, position, feature, code) for target in range(frozen.spec.n_layers))
     rebuilt = torch.stack([_summed(one, frozen) for one in written])
     outputs = torch.stack([one.written for one in frozen.layers])
-    constants = torch.stack(
-        [frozen.transcoders.bias(one).expand(frozen.n_pos, -1) for one in range(len(outputs))]
-    ).clone()
+    biases = torch.stack([frozen.transcoders.bias(one) for one in range(len(outputs))])
+    constants = biases[:, None].repeat(1, frozen.n_pos, 1)
     errors = outputs - rebuilt - constants - torch.stack([_skipped(frozen, one) for one in range(len(outputs))])
     if frozen.has_bos:
         errors[:, 0], constants[:, 0] = 0, 0
