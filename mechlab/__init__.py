@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
     from mechlab.circuits.attribution.attribution_graph import attribution_graph
+    from mechlab.circuits.attribution.described import GraphCard, TargetName
+    from mechlab.circuits.attribution.exchange import described_graph
+    from mechlab.circuits.attribution.exchange_json import graph_to_json
+    from mechlab.circuits.attribution.exchange_reading import graph_from_json
     from mechlab.circuits.attribution.frozen_pass import frozen_pass
     from mechlab.circuits.attribution.naming import as_graph
     from mechlab.circuits.attribution.pruning import pruned
@@ -86,6 +90,10 @@ _PLACES = {
     "activations.pairs": ("PairStream",),
     "activations.stream": ("ActivationStream", "StreamConfig"),
     "circuits.attribution.attribution_graph": ("attribution_graph",),
+    "circuits.attribution.described": ("GraphCard", "TargetName"),
+    "circuits.attribution.exchange": ("described_graph",),
+    "circuits.attribution.exchange_json": ("graph_to_json",),
+    "circuits.attribution.exchange_reading": ("graph_from_json",),
     "circuits.attribution.frozen_pass": ("frozen_pass",),
     "circuits.attribution.naming": ("as_graph",),
     "circuits.attribution.pruning": ("pruned",),
