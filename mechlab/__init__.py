@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from mechlab.circuits.attribution.frozen_pass import frozen_pass
     from mechlab.circuits.attribution.naming import as_graph
     from mechlab.circuits.attribution.pruning import pruned
-    from mechlab.circuits.attribution.targets import direction_targets, logit_targets
+    from mechlab.circuits.attribution.stream_targets import stream_targets
+    from mechlab.circuits.attribution.targets import (
+        chosen_targets,
+        direction_targets,
+        logit_targets,
+        token_list_targets,
+    )
     from mechlab.circuits.channels.causes import ComponentTrial
     from mechlab.circuits.channels.channel_map import channel_map
     from mechlab.circuits.channels.ends import token_ends
@@ -83,6 +89,7 @@ if TYPE_CHECKING:
     from mechlab.training.loop import fit
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
     from mechlab.verbs.steps.stored_edits import open_edits, save_edits
+    from mechlab.verbs.steps.stored_transcoders import open_transcoders
 
 __version__ = "0.1.0"
 
@@ -97,7 +104,8 @@ _PLACES = {
     "circuits.attribution.frozen_pass": ("frozen_pass",),
     "circuits.attribution.naming": ("as_graph",),
     "circuits.attribution.pruning": ("pruned",),
-    "circuits.attribution.targets": ("direction_targets", "logit_targets"),
+    "circuits.attribution.stream_targets": ("stream_targets",),
+    "circuits.attribution.targets": ("chosen_targets", "direction_targets", "logit_targets", "token_list_targets"),
     "circuits.channels.causes": ("ComponentTrial",),
     "circuits.channels.channel_map": ("channel_map",),
     "circuits.channels.ends": ("token_ends",),
@@ -142,6 +150,7 @@ _PLACES = {
     "training.loop": ("fit",),
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
     "verbs.steps.stored_edits": ("open_edits", "save_edits"),
+    "verbs.steps.stored_transcoders": ("open_transcoders",),
 }
 _MODULE_OF = {name: f"mechlab.{module}" for module, names in _PLACES.items() for name in names}
 

@@ -45,7 +45,7 @@ def attributed(frozen: FrozenPass, sources: Sources, targets: Targets) -> Rows:
     walk = _Walk(frozen, sources, targets, n_pos)
     carried = targets.vectors.new_zeros(len(targets), n_pos, targets.vectors.shape[1])
     carried[torch.arange(len(targets)), targets.positions] = targets.vectors
-    if targets.layer < frozen.spec.n_layers and not frozen.spec.parallel:
+    if targets.layer < frozen.spec.n_layers and not frozen.spec.parallel and not targets.before_heads:
         carried = carried + walk.below_attention(targets.layer, carried)
     for layer in reversed(range(targets.layer)):
         walk.collect(layer, carried)

@@ -1,7 +1,8 @@
 """What is attributed: vectors that read the stream at one place and position, and what they read in the pass.
 
 A feature's is its encoder's row as seen through the norm before it, divided as in the pass; a logit's its column of the
-unembedding, less the mean of all columns, through the last norm.
+unembedding, less the mean of all columns, through the last norm. Directions of the stream itself are in
+`stream_targets`.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ class Targets:
         positions: where each reads.
         bias: what each is beyond what it reads.
         values: what each was in the pass: pre-activations of features, logits less their mean over the vocabulary.
+        before_heads: they read what the layer's heads read, not what its MLP does.
     """
 
     layer: int
@@ -33,6 +35,7 @@ class Targets:
     positions: Int[Tensor, "n"]
     bias: Float[Tensor, "n"]
     values: Float[Tensor, "n"]
+    before_heads: bool = False
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -40,14 +43,40 @@ class Targets:
 
     def chosen(self, rows: Int[Tensor, "n_chosen"]) -> "Targets":
         """Return some of the targets."""
-        return Targets(self.layer, self.vectors[rows], self.positions[rows], self.bias[rows], self.values[rows])
+        parts = (one[rows] for one in (self.vectors, self.positions, self.bias, self.values))
+        return Targets(self.layer, *parts, before_heads=self.before_heads)
 
 
-@torch.no_grad()
 def feature_targets(frozen: FrozenPass, sources: Sources, layer: int) -> Targets:
     """Return all features of a layer that are on, in the order of their columns."""
     own = sources.layer == layer
-    positions, features = sources.position[own], sources.feature[own]
+    return _features(frozen, layer, sources.feature[own], sources.position[own])
+
+
+def chosen_targets(frozen: FrozenPass, layer: int, chosen: Sequence[tuple[int, int]]) -> Targets:
+    """Return features of a layer, each at a position, whether on there or off: what they are before their nonlinearity.
+
+    Args:
+        frozen: the pass.
+        layer: the layer.
+        chosen: number and position of each, positions counted from the end if negative.
+
+    Raises:
+        UsageError: there is no such layer, feature or position.
+    """
+    if not 0 <= layer < frozen.spec.n_layers:
+        raise UsageError("no such layer", value=layer, remedy=f"Layers are 0..{frozen.spec.n_layers - 1}.")
+    n_features = frozen.transcoders.codes(layer, frozen.layers[layer].read[:1]).shape[1]
+    for feature, _ in chosen:
+        if not 0 <= feature < n_features:
+            raise UsageError("no such feature", value=feature, remedy=f"Features are 0..{n_features - 1}.")
+    places = [(feature, position_of(frozen, position)) for feature, position in chosen]
+    features, positions = torch.tensor(places, dtype=torch.long, device=frozen.final.device).view(-1, 2).unbind(1)
+    return _features(frozen, layer, features, positions)
+
+
+@torch.no_grad()
+def _features(frozen: FrozenPass, layer: int, features: Tensor, positions: Tensor) -> Targets:
     rows, bias = frozen.transcoders.readers(layer, features)
     divisor = frozen.layers[layer].read_divisor
     vectors = rows if divisor is None else frozen.centred(rows) / divisor[positions]
@@ -72,7 +101,7 @@ def direction_targets(
         UsageError: there is no such position.
     """
     weights = frozen.weights
-    where = torch.tensor([_position(frozen, one) for one in positions], device=frozen.final.device)
+    where = torch.tensor([position_of(frozen, one) for one in positions], device=frozen.final.device)
     weighted = directions.to(weights.W_U)
     weighted = weighted - weighted.mean(-1, keepdim=True)
     read = weighted @ weights.W_U.T
@@ -89,16 +118,44 @@ def logit_targets(frozen: FrozenPass, tokens: Sequence[int], positions: Sequence
     Raises:
         UsageError: there is no such token or position.
     """
-    d_vocab = frozen.spec.d_vocab
-    for token in tokens:
-        if not 0 <= token < d_vocab:
-            raise UsageError("no such token", value=token, remedy=f"Tokens are 0..{d_vocab - 1}.")
-    eye = torch.zeros(len(tokens), d_vocab, dtype=frozen.final.dtype, device=frozen.final.device)
-    eye[range(len(tokens)), list(tokens)] = 1
-    return direction_targets(frozen, eye, positions)
+    return token_list_targets(frozen, [[token] for token in tokens], positions=positions)
 
 
-def _position(frozen: FrozenPass, position: int) -> int:
+def token_list_targets(
+    frozen: FrozenPass,
+    lists: Sequence[Sequence[int]],
+    *,
+    against: Sequence[int] = (),
+    positions: Sequence[int] = (-1,),
+) -> Targets:
+    """Return the mean logit of each list of tokens, less that of the tokens it is held against, at each position.
+
+    Raises:
+        UsageError: there is no such token or position, or a list is empty.
+    """
+    weighted = frozen.final.new_zeros(len(lists), frozen.spec.d_vocab)
+    for row, tokens in zip(weighted, lists, strict=True):
+        if not tokens:
+            raise UsageError("list of tokens is empty", value=0, remedy="Give at least one token.")
+        for own, sign in ((tokens, 1), (against, -1)):
+            for token in own:
+                row[_token(frozen, token)] += sign / len(own)
+    return direction_targets(frozen, weighted, positions)
+
+
+def position_of(frozen: FrozenPass, position: int) -> int:
+    """Return a position counted from the start.
+
+    Raises:
+        UsageError: the prompt has no such position.
+    """
     if not -frozen.n_pos <= position < frozen.n_pos:
         raise UsageError("no such position", value=position, remedy=f"Positions are 0..{frozen.n_pos - 1}.")
     return position % frozen.n_pos
+
+
+def _token(frozen: FrozenPass, token: int) -> int:
+    d_vocab = frozen.spec.d_vocab
+    if not 0 <= token < d_vocab:
+        raise UsageError("no such token", value=token, remedy=f"Tokens are 0..{d_vocab - 1}.")
+    return token
