@@ -31,6 +31,20 @@ def source_node(sources: Sources, column: int) -> Node:
     return Node(f"bos.{column - starts['bos']}", "bos", column - starts["bos"], 0)
 
 
+def target_nodes(graph: AttributionGraph, names: Sequence[str] = ()) -> list[Node]:
+    """Return the nodes of the targets; without names they are numbered.
+
+    Raises:
+        UsageError: there are more or fewer names than targets.
+    """
+    if names and len(names) != len(graph.targets):
+        raise UsageError("names do not fit the targets", value=len(names), remedy=f"There are {len(graph.targets)}.")
+    n_layers = graph.frozen.spec.n_layers
+    positions = graph.targets.positions.tolist()
+    own = names or [f"target.{number}@{position}" for number, position in enumerate(positions)]
+    return [Node(name, "target", n_layers, place) for name, place in zip(own, positions, strict=True)]
+
+
 def as_graph(graph: AttributionGraph, kept: Pruned, names: Sequence[str] = ()) -> Graph:
     """Return the nodes that are kept and the effects between them, in the unit of what they act on.
 
@@ -42,12 +56,7 @@ def as_graph(graph: AttributionGraph, kept: Pruned, names: Sequence[str] = ()) -
     Raises:
         UsageError: there are more or fewer names than targets, or one stands twice.
     """
-    if names and len(names) != len(graph.targets):
-        raise UsageError("names do not fit the targets", value=len(names), remedy=f"There are {len(graph.targets)}.")
-    n_layers = graph.frozen.spec.n_layers
-    positions = graph.targets.positions.tolist()
-    own = names or [f"target.{number}@{position}" for number, position in enumerate(positions)]
-    targets = [Node(name, "target", n_layers, place) for name, place in zip(own, positions, strict=True)]
+    targets = target_nodes(graph, names)
     sources = [source_node(graph.sources, column) for column in kept.columns.tolist()]
     traced = [source_node(graph.sources, column) for column in graph.visited[kept.rows].tolist()]
     effects = torch.cat([graph.of_targets.effects, graph.of_features.effects[kept.rows]])[:, kept.columns]
