@@ -1,4 +1,7 @@
-"""A folder of transcoders as circuit-tracer lays it out: `config.yaml`, and one safetensors file per layer."""
+"""A folder of transcoders as circuit-tracer lays it out: `config.yaml`, and safetensors files for every layer.
+
+A transcoder for each layer is one file; a cross-layer transcoder is two for each, `W_enc_{l}` and `W_dec_{l}`.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +18,8 @@ from mechlab.store.tensors import read_tensors, write_tensors
 
 CONFIG_NAME = "config.yaml"
 LAYER = re.compile(r"layer_(\d+)\.safetensors")
+CROSSLAYER_FILE = re.compile(r"W_(enc|dec)_\d+\.safetensors")
+CROSSLAYER = "cross_layer_transcoder"
 
 
 def write_transcoders(folder: Path, config: Mapping[str, Any], layers: Sequence[Mapping[str, Tensor]]) -> None:
@@ -39,3 +44,26 @@ def read_transcoders(folder: Path) -> tuple[dict[str, Any], list[dict[str, Tenso
         remedy = f"It has {', '.join(f'layer_{number}' for number in sorted(found)) or 'none'}."
         raise ArtifactError("layers are missing", value=str(folder), remedy=remedy)
     return config, [read_tensors(found[number]) for number in sorted(found)]
+
+
+def is_crosslayer(folder: Path) -> bool:
+    """Tell whether a folder says that it holds a cross-layer transcoder.
+
+    Raises:
+        ConfigError: the config is missing or is not YAML.
+    """
+    return read_yaml(folder / CONFIG_NAME).get("model_kind") == CROSSLAYER
+
+
+def read_crosslayer(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """Return the config of a cross-layer transcoder, and the tensors of each of its files by the file's name.
+
+    Raises:
+        ArtifactError: a file is damaged, or there is none.
+        ConfigError: the config is missing or is not YAML.
+    """
+    found = sorted(path for path in folder.iterdir() if CROSSLAYER_FILE.fullmatch(path.name))
+    if not found:
+        remedy = "It needs W_enc_{l}.safetensors and W_dec_{l}.safetensors for each layer."
+        raise ArtifactError("layers are missing", value=str(folder), remedy=remedy)
+    return read_yaml(folder / CONFIG_NAME), {path.name: read_tensors(path) for path in found}

@@ -8,7 +8,8 @@ import yaml
 from safetensors.torch import load_file
 
 from mechlab.core.errors import ArtifactError, ConfigError
-from mechlab.store.circuit_tracer_folder import read_transcoders, write_transcoders
+from mechlab.store.circuit_tracer_folder import is_crosslayer, read_crosslayer, read_transcoders, write_transcoders
+from mechlab.store.tensors import write_tensors
 
 CONFIG = {"model_name": "some/model", "model_kind": "transcoder_set", "feature_input_hook": "hook_resid_mid"}
 
@@ -39,3 +40,26 @@ def test_another_kind_of_folder_is_refused(tmp_path: Path) -> None:
         read_transcoders(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_transcoders(tmp_path / "nowhere")
+
+
+def test_files_of_a_cross_layer_transcoder_are_read_by_name(tmp_path: Path) -> None:
+    files = {
+        f"W_{side}_{layer}.safetensors": {f"W_{side}_{layer}": torch.rand(2, 3)}
+        for side in ("enc", "dec")
+        for layer in (0, 1)
+    }
+    for name, tensors in files.items():
+        write_tensors(tmp_path / name, tensors)
+    write_tensors(tmp_path / "other.safetensors", {"x": torch.ones(1)})
+    config = {"model_kind": "cross_layer_transcoder", "feature_input_hook": "hook_resid_mid"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    found_config, found = read_crosslayer(tmp_path)
+    assert is_crosslayer(tmp_path) and found_config == config and list(found) == sorted(files)
+    assert all(torch.equal(found[file][name], value) for file in files for name, value in files[file].items())
+
+
+def test_a_set_is_no_cross_layer_transcoder_and_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
+    write_transcoders(tmp_path, CONFIG, layers(2))
+    assert not is_crosslayer(tmp_path)
+    with pytest.raises(ArtifactError, match=r"layers are missing.*W_enc_\{l\}"):
+        read_crosslayer(tmp_path)

@@ -1,19 +1,25 @@
-"""Dictionaries from wherever they lie: a run, a SAELens folder, a circuit-tracer folder, a Dunefsky checkpoint."""
+"""Dictionaries from wherever they lie: a run, a SAELens folder, a circuit-tracer folder, a Dunefsky checkpoint.
 
-from collections.abc import Iterator
+A set of circuit-tracer's is a dictionary for each layer, or one cross-layer transcoder that names the hooks of all.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mechlab.core.errors import ArtifactError
 from mechlab.dictionaries.circuit_tracer_format import from_circuit_tracer
+from mechlab.dictionaries.crosslayer_files import from_files
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.dictionaries.dunefsky_format import CONFIG_CLASSES, from_dunefsky, saelens_names
 from mechlab.dictionaries.saelens_format import from_saelens
 from mechlab.store.catalog import find_run
 from mechlab.store.circuit_tracer_folder import CONFIG_NAME as SET_CONFIG
-from mechlab.store.circuit_tracer_folder import read_transcoders
+from mechlab.store.circuit_tracer_folder import is_crosslayer, read_crosslayer, read_transcoders
 from mechlab.store.dictionary_folder import CONFIG_NAME, read_dictionary
+from mechlab.store.manifest import MANIFEST_NAME
+from mechlab.store.run import DICTIONARY_NAME, Run, open_run
 from mechlab.store.torch_archive import Record, read_torch_archive
 
 KEPT_NAMES = ("model_name", "hook_name", "hook_name_out", "hook_head_index", "context_size", "prepend_bos")
@@ -21,10 +27,15 @@ KEPT_NAMES = ("model_name", "hook_name", "hook_name_out", "hook_head_index", "co
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A dictionary, and what is known of where it belongs, under SAELens's names."""
+    """A dictionary, and what is known of where it belongs, under SAELens's names.
+
+    Attributes:
+        fingerprint: of the model it was trained on; None where that is not told.
+    """
 
     dictionary: Dictionary
     names: dict[str, Any]
+    fingerprint: str | None = None
 
 
 def find_dictionaries(text: str, root: Path) -> Iterator[Found]:
@@ -43,11 +54,24 @@ def find_dictionaries(text: str, root: Path) -> Iterator[Found]:
     elif (path / SET_CONFIG).is_file():
         yield from _set(path)
     else:
-        folder = path if (path / CONFIG_NAME).is_file() else find_run(text, root).dictionary_folder()
-        cfg, tensors = read_dictionary(folder)
+        run = _run_of(path, text, root)
+        cfg, tensors = read_dictionary(path if run is None else run.dictionary_folder())
         metadata = cfg.get("metadata") or {}
         names = {name: metadata[name] for name in KEPT_NAMES if metadata.get(name) is not None}
-        yield Found(from_saelens(cfg, tensors).eval(), names)
+        model = None if run is None else run.manifest.model
+        yield Found(from_saelens(cfg, tensors).eval(), names, model and model.fingerprint)
+
+
+def _run_of(path: Path, text: str, root: Path) -> Run | None:
+    """Return the run that is named, or whose dictionary's folder is; None for a folder that belongs to no run."""
+    if (path / CONFIG_NAME).is_file():
+        around = path.resolve().parent
+        is_in_run = path.resolve().name == DICTIONARY_NAME and (around / MANIFEST_NAME).is_file()
+        return open_run(around) if is_in_run else None
+    if path.is_dir() and not (path / MANIFEST_NAME).is_file():
+        remedy = f"It has no {MANIFEST_NAME} (a run), {CONFIG_NAME} (SAELens) or {SET_CONFIG} (circuit-tracer)."
+        raise ArtifactError("folder holds no dictionary", value=text, remedy=remedy)
+    return find_run(text, root)
 
 
 def _checkpoint(path: Path) -> Found:
@@ -60,9 +84,18 @@ def _checkpoint(path: Path) -> Found:
 
 
 def _set(folder: Path) -> Iterator[Found]:
+    if is_crosslayer(folder):
+        config, files = read_crosslayer(folder)
+        whole = from_files(files).eval()
+        yield Found(whole, _names_in_set(config, range(whole.config.n_layers)))
+        return
     config, layers = read_transcoders(folder)
     for number, tensors in enumerate(layers):
-        names = {"model_name": config.get("model_name", "")}
-        for ours, theirs in (("hook_name", "feature_input_hook"), ("hook_name_out", "feature_output_hook")):
-            names |= {ours: f"blocks.{number}.{config[theirs]}"} if theirs in config else {}
-        yield Found(from_circuit_tracer(tensors, config), names)
+        yield Found(from_circuit_tracer(tensors, config), _names_in_set(config, [number]))
+
+
+def _names_in_set(config: dict[str, Any], blocks: Iterable[int]) -> dict[str, Any]:
+    names = {"model_name": config.get("model_name", "")}
+    for ours, theirs in (("hook_name", "feature_input_hook"), ("hook_name_out", "feature_output_hook")):
+        names |= {ours: ",".join(f"blocks.{block}.{config[theirs]}" for block in blocks)} if theirs in config else {}
+    return names

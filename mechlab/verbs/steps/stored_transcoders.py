@@ -1,0 +1,100 @@
+"""A transcoder for every MLP of a model, from wherever they lie: runs, SAELens or circuit-tracer folders, checkpoints.
+
+1. Find the dictionaries; those of a run were trained on this very model, or are refused.
+2. Their hooks say whose MLP they stand in for, whichever library named them.
+3. One that reads behind the norm's gain is made to read before it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mechlab.core.errors import ArtifactError, UsageError
+from mechlab.dictionaries.crosslayer import Crosslayer
+from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.dictionaries.input_map import before_map
+from mechlab.interventions.transcoder_set import TranscoderSet
+from mechlab.models.language_model import LanguageModel
+from mechlab.models.spec import ModelSpec
+from mechlab.models.weights import LayerWeights
+from mechlab.verbs.steps.foreign import Found, find_dictionaries
+
+BEHIND_GAIN, BEFORE_NORM = ("mlp.hook_in", "ln2.hook_out"), ("mlp.hook_out",)
+OURS = {
+    **dict.fromkeys(BEHIND_GAIN, "ln2.hook_normalized"),
+    **dict.fromkeys(BEFORE_NORM, "hook_mlp_out"),
+    "hook_mlp_in": "hook_resid_mid",
+}
+HOOK = re.compile(r"blocks\.(\d+)\.(.+)")
+
+
+def open_transcoders(
+    model: LanguageModel, paths: str | Path | Sequence[str | Path], *, root: str | Path = "runs"
+) -> TranscoderSet:
+    """Return the transcoders of all layers of a model, in its dtype and on its device.
+
+    Args:
+        model: whose MLPs they stand in for.
+        paths: one or several of: the folder or the first digits of the id of a run, such as `train skip_transcoder
+            --site mlp.1` makes; a SAELens folder; a circuit-tracer folder, which holds all layers; a checkpoint (.pt)
+            of transcoder_circuits.
+        root: where ids are looked up.
+
+    Raises:
+        ArtifactError: what is there is damaged or is no dictionary, or a run's was trained on another model.
+        UsageError: a layer has none or two, or one reads or writes elsewhere or is not as wide as the model.
+    """
+    by_route: dict[str, Dictionary] = {}
+    gained: set[int] = set()
+    for text in [paths] if isinstance(paths, str | Path) else paths:
+        for found in find_dictionaries(str(text), Path(root)):
+            _refuse_other_model(found, model, str(text))
+            route, layers = _route(found, model.spec, str(text))
+            if route in by_route:
+                raise UsageError("layer has two transcoders", value=str(text), remedy="Give one for each.")
+            by_route[route] = found.dictionary.to(model.device, model.dtype).requires_grad_(False)
+            gained |= layers
+    return _before_gains(TranscoderSet.of(by_route, model.spec), gained, model.weights().layers)
+
+
+def _refuse_other_model(found: Found, model: LanguageModel, text: str) -> None:
+    if found.fingerprint is not None and found.fingerprint != model.fingerprint:
+        theirs, ours = found.fingerprint[:12], model.fingerprint[:12]
+        remedy = f"It is of {theirs}, {model.name} is {ours}; process it the same way."
+        raise ArtifactError("transcoder is of another model", value=text, remedy=remedy)
+
+
+def _route(found: Found, spec: ModelSpec, text: str) -> tuple[str, set[int]]:
+    """Return from where to where a dictionary leads, and the layers whose norm's output it reads behind the gain."""
+    read, written = (_hooks(found, name, text) for name in ("hook_name", "hook_name_out"))
+    if spec.post_norms and any(hook in BEFORE_NORM for _, hook in written):
+        remedy = "Take ones that rebuild hook_mlp_out, which the stream gets."
+        raise UsageError("transcoder rebuilds what a norm comes behind", value=text, remedy=remedy)
+    ends = (",".join(f"blocks.{block}.{OURS.get(hook, hook)}" for block, hook in end) for end in (read, written))
+    return " -> ".join(ends), {block for block, hook in read if hook in BEHIND_GAIN}
+
+
+def _hooks(found: Found, name: str, text: str) -> list[tuple[int, str]]:
+    """Return the block, and the place inside it, of every hook that a dictionary reads or rebuilds."""
+    matches = [HOOK.fullmatch(hook.strip()) for hook in str(found.names.get(name, "")).split(",")]
+    blocks = [(int(match[1]), match[2]) for match in matches if match is not None]
+    if len(blocks) < len(matches):
+        remedy = "A transcoder names hooks that it reads and rebuilds, such as blocks.3.hook_mlp_out."
+        raise ArtifactError("dictionary does not say whose MLP it stands in for", value=text, remedy=remedy)
+    return blocks
+
+
+def _before_gains(found: TranscoderSet, gained: set[int], layers: Sequence[LayerWeights]) -> TranscoderSet:
+    """Return the set in which these layers' transcoders, too, read what their norm gave before its gain and bias."""
+    first = found.layers[0]
+    if isinstance(first, Crosslayer) and gained:
+        gain, shift = (torch.cat([getattr(one, name) for one in layers]) for name in ("ln2_w", "ln2_b"))
+        return replace(found, layers=(before_map(first, gain, shift),) * found.n_layers)
+    own = [
+        before_map(one, layers[layer].ln2_w, layers[layer].ln2_b) if layer in gained else one
+        for layer, one in enumerate(found.layers)
+    ]
+    return replace(found, layers=tuple(own))
