@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from mechlab.circuits.attribution.exchange_reading import graph_from_json
     from mechlab.circuits.attribution.frozen_pass import frozen_pass
     from mechlab.circuits.attribution.naming import as_graph
+    from mechlab.circuits.attribution.path_filters import paths_with
+    from mechlab.circuits.attribution.path_search import PathSearch, top_paths
+    from mechlab.circuits.attribution.paths import summed_over_positions
     from mechlab.circuits.attribution.pruning import pruned
     from mechlab.circuits.attribution.stream_targets import stream_targets
     from mechlab.circuits.attribution.targets import (
@@ -103,6 +106,9 @@ _PLACES = {
     "circuits.attribution.exchange_reading": ("graph_from_json",),
     "circuits.attribution.frozen_pass": ("frozen_pass",),
     "circuits.attribution.naming": ("as_graph",),
+    "circuits.attribution.path_filters": ("paths_with",),
+    "circuits.attribution.path_search": ("PathSearch", "top_paths"),
+    "circuits.attribution.paths": ("summed_over_positions",),
     "circuits.attribution.pruning": ("pruned",),
     "circuits.attribution.stream_targets": ("stream_targets",),
     "circuits.attribution.targets": ("chosen_targets", "direction_targets", "logit_targets", "token_list_targets"),
