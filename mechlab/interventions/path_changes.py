@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
@@ -21,6 +21,8 @@ from mechlab.models.language_model import Edit, LanguageModel
 from mechlab.models.sites import MODES, Head, Mode, Site
 from mechlab.models.spec import ModelSpec
 from mechlab.models.weights import LayerWeights
+
+Vectors = Float[Tensor, "... d_model"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _readings(model: LanguageModel, layer: int, receivers: Sequence[Receiver], c
     return stations
 
 
-def norm_gain(before: Stream, after: Stream, scale: Tensor | None, spec: ModelSpec) -> Stream:
+def norm_gain(before: Vectors, after: Vectors, scale: Tensor | None, spec: ModelSpec) -> Vectors:
     """Return how much a norm's output, before its gain, grows when it sees another stream.
 
     Args:
