@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
     from mechlab.verbs.steps.stored_edits import open_edits, save_edits
     from mechlab.verbs.steps.stored_transcoders import open_transcoders
+    from mechlab.views.attribution_page import attribution_page
 
 __version__ = "0.1.0"
 
@@ -157,6 +158,7 @@ _PLACES = {
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
     "verbs.steps.stored_edits": ("open_edits", "save_edits"),
     "verbs.steps.stored_transcoders": ("open_transcoders",),
+    "views.attribution_page": ("attribution_page",),
 }
 _MODULE_OF = {name: f"mechlab.{module}" for module, names in _PLACES.items() for name in names}
 
