@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from mechlab.circuits.attribution.exchange_json import graph_to_json
     from mechlab.circuits.attribution.exchange_reading import graph_from_json
     from mechlab.circuits.attribution.frozen_pass import frozen_pass
+    from mechlab.circuits.attribution.mean_paths import mean_paths
     from mechlab.circuits.attribution.naming import as_graph
     from mechlab.circuits.attribution.path_filters import paths_with
+    from mechlab.circuits.attribution.path_following import followed_paths
+    from mechlab.circuits.attribution.path_graph import paths_graph
     from mechlab.circuits.attribution.path_search import PathSearch, top_paths
     from mechlab.circuits.attribution.paths import summed_over_positions
     from mechlab.circuits.attribution.pruning import pruned
@@ -107,7 +110,10 @@ _PLACES = {
     "circuits.attribution.exchange_reading": ("graph_from_json",),
     "circuits.attribution.frozen_pass": ("frozen_pass",),
     "circuits.attribution.naming": ("as_graph",),
+    "circuits.attribution.mean_paths": ("mean_paths",),
     "circuits.attribution.path_filters": ("paths_with",),
+    "circuits.attribution.path_following": ("followed_paths",),
+    "circuits.attribution.path_graph": ("paths_graph",),
     "circuits.attribution.path_search": ("PathSearch", "top_paths"),
     "circuits.attribution.paths": ("summed_over_positions",),
     "circuits.attribution.pruning": ("pruned",),

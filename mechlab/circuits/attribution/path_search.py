@@ -76,7 +76,7 @@ def top_paths(
     labels = names or [""] * len(targets)
     of_targets = zip(targets.positions.tolist(), labels, targets.values.tolist(), strict=True)
     first = [
-        _Open(Step("target", None, position, number, label=label), value, None)
+        _Open(Step("target", targets.layer, position, number, label=label), value, None)
         for number, (position, label, value) in enumerate(of_targets)
     ]
     walk.run(first, Readers.of(frozen, targets))
