@@ -16,6 +16,7 @@ VERBS = Registry(
         "codes": "mechlab.verbs.codes:VERB",
         "channels": "mechlab.verbs.channels:VERB",
         "show": "mechlab.verbs.show:VERB",
+        "serve": "mechlab.verbs.serve:VERB",
         "runs": "mechlab.verbs.runs:VERB",
         "convert": "mechlab.verbs.convert:VERB",
     },
