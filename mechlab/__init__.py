@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mechlab.activations.stream import ActivationStream, StreamConfig
     from mechlab.circuits.attribution.attribution_graph import attribution_graph
     from mechlab.circuits.attribution.described import GraphCard, TargetName
+    from mechlab.circuits.attribution.edge_loadings import edge_loadings
     from mechlab.circuits.attribution.exchange import described_graph
     from mechlab.circuits.attribution.exchange_json import graph_to_json
     from mechlab.circuits.attribution.exchange_reading import graph_from_json
@@ -105,6 +106,7 @@ _PLACES = {
     "activations.stream": ("ActivationStream", "StreamConfig"),
     "circuits.attribution.attribution_graph": ("attribution_graph",),
     "circuits.attribution.described": ("GraphCard", "TargetName"),
+    "circuits.attribution.edge_loadings": ("edge_loadings",),
     "circuits.attribution.exchange": ("described_graph",),
     "circuits.attribution.exchange_json": ("graph_to_json",),
     "circuits.attribution.exchange_reading": ("graph_from_json",),

@@ -114,7 +114,7 @@ class Expansion:
         pattern = self.frozen.layers[layer].pattern[:, places]
         moved = torch.einsum("nhe,she,hns->nhs", asked, self._heard[layer], pattern)
         found[seen, self.numbers.heads(layer)] = moved.flatten(1)
-        before = self._before_heads(readers, layer, seen)
+        before = before_norm(self.frozen, layer, readers.chosen(seen))
         found[seen, self.numbers.bias] += before @ self.frozen.weights.layers[layer].b_O
 
     def followed(self, readers: Readers, steps: Int[Tensor, "n"], effects: Float[Tensor, "n"]) -> Readers:
@@ -170,15 +170,9 @@ class Expansion:
         heads = seen if self.frozen.spec.parallel else seen + 1
         return Readers(vectors, readers.positions, heads, seen, torch.zeros_like(readers.bias))
 
-    def _before_heads(self, readers: Readers, layer: int, rows: Tensor) -> Float[Tensor, "n d_model"]:
-        """Return vectors handed back to what a layer's heads wrote."""
-        gain, divisor = self.frozen.weights.layers[layer].ln1_post_w, self.frozen.layers[layer].ln1_post
-        vectors = readers.vectors[rows]
-        return vectors if gain is None or divisor is None else vectors * gain / divisor[readers.positions[rows]]
-
     def _asked(self, readers: Readers, layer: int, rows: Tensor) -> Float[Tensor, "n n_heads d_head"]:
         """Return what readers read of the values that a layer's heads mix."""
-        before = self._before_heads(readers, layer, rows)
+        before = before_norm(self.frozen, layer, readers.chosen(rows))
         return torch.einsum("nd,hed->nhe", before, self.frozen.weights.layers[layer].W_O)
 
     @cached_property
@@ -199,6 +193,12 @@ class Expansion:
     def _skipped(self) -> list[Tensor | None]:
         found = [skipped(self.frozen, layer, mid) for layer, mid in enumerate(self._stream.mid)]
         return [None if one is None else one[0] for one in found]
+
+
+def before_norm(frozen: FrozenPass, layer: int, readers: Readers) -> Float[Tensor, "n d_model"]:
+    """Return readers' vectors handed back to what a layer's heads wrote: through the norm behind them, if any."""
+    gain, divisor = frozen.weights.layers[layer].ln1_post_w, frozen.layers[layer].ln1_post
+    return readers.vectors if gain is None or divisor is None else readers.vectors * gain / divisor[readers.positions]
 
 
 def _within(numbers: Tensor, start: int, stop: int) -> Tensor:
