@@ -73,8 +73,10 @@ if TYPE_CHECKING:
     from mechlab.interventions.component_edit import ComponentEdit, edit_components
     from mechlab.interventions.component_weights import with_components
     from mechlab.interventions.continuations import continuations
+    from mechlab.interventions.feature_edits import FeatureEdit, edit_features
     from mechlab.interventions.path_changes import Receiver
     from mechlab.interventions.splice import splice
+    from mechlab.interventions.stand_in import stand_in
     from mechlab.interventions.steer import feature_direction, steer
     from mechlab.interventions.transcoder_set import TranscoderSet
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
@@ -142,8 +144,10 @@ _PLACES = {
     "interventions.component_edit": ("ComponentEdit", "edit_components"),
     "interventions.component_weights": ("with_components",),
     "interventions.continuations": ("continuations",),
+    "interventions.feature_edits": ("FeatureEdit", "edit_features"),
     "interventions.path_changes": ("Receiver",),
     "interventions.splice": ("splice",),
+    "interventions.stand_in": ("stand_in",),
     "interventions.steer": ("feature_direction", "steer"),
     "interventions.transcoder_set": ("TranscoderSet",),
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),

@@ -71,10 +71,24 @@ class TranscoderSet:
         """Return the place that a layer's features read."""
         return f"{self.read_kind}.{layer}"
 
-    def codes(self, layer: int, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos n_features"]:
+    def n_features(self, layer: int) -> int:
+        """Return how many features a layer has."""
+        own = self.layers[layer].config
+        return len(own.levels[layer]) if isinstance(self.layers[layer], Crosslayer) else own.d_sae
+
+    def codes(self, layer: int, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch n_features"]:
         """Return the codes of a layer's features."""
         own = self.layers[layer]
         return own.encode_layer(layer, x) if isinstance(own, Crosslayer) else own.encode(x)
+
+    def written_by(
+        self, layer: int, codes: Float[Tensor, "*batch n_features"]
+    ) -> Float[Tensor, "*batch layers_from_here d_model"]:
+        """Return what codes of a layer's features add to the MLP outputs of that layer and of later ones they reach."""
+        own = self.layers[layer]
+        if isinstance(own, Crosslayer):
+            return own.written_by(layer, codes)
+        return (own.decode(codes) - own.b_dec)[..., None, :]
 
     def readers(self, layer: int, features: Features) -> tuple[Vectors, Float[Tensor, "n"]]:
         """Return rows and biases that give, with what the layer reads, the features' codes where they are on."""

@@ -24,12 +24,16 @@ def test_codes_times_writers_rebuild_what_the_dictionary_rebuilds(kind):
     x = torch.randn(6, N_LAYERS, D_MODEL, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     codes = [found.codes(layer, x[:, layer]) for layer in range(N_LAYERS)]
     every = torch.arange(codes[0].shape[1])
+    parts = [found.written_by(layer, one.unflatten(0, (2, 3))).flatten(0, 1) for layer, one in enumerate(codes)]
     for target in range(N_LAYERS):
+        assert found.n_features(target) == len(every)
         total = found.bias(target).expand(6, -1)
         for source in range(N_LAYERS):
             rows = found.writers(source, every, target)
             assert (rows is None) == (source > target if kind in CROSS_LAYER else source != target)
             total = total if rows is None else total + codes[source] @ rows
+            if rows is not None:
+                assert torch.allclose(parts[source][:, target - source], codes[source] @ rows, atol=1e-10)
         if (skip := found.skip(target)) is not None:
             total = total + x[:, target] @ skip.T
         if kind in CROSS_LAYER:
