@@ -89,7 +89,7 @@ def pack(
         raise UsageError("rows need at least 2 tokens each, and 1 in all", value=f"{row_length} and {n_tokens}")
     with progress.task("tokenising", n_tokens, "tokens") as task:
         parts: list[Encoded] = []
-        for part in _encoded(corpus, tokenizer, d_vocab or tokenizer.d_vocab, n_tokens + row_length):
+        for part in encoded_parts(corpus, tokenizer, d_vocab or tokenizer.d_vocab, n_tokens + row_length):
             parts.append(part)
             task.advance(part.ids.size)
     ids = np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32)
@@ -97,14 +97,14 @@ def pack(
     identity = {"corpus": corpus.fingerprint, "tokenizer": tokenizer.fingerprint, "row_length": row_length}
     fingerprint = digest({**identity, "n_tokens": n_tokens})
     rows = cut(Encoded(ids, labels), tokenizer, row_length, ceil(n_tokens / row_length), fingerprint)
-    _refuse_short(corpus.name, ids.size, rows, n_tokens)
+    refuse_short(corpus.name, ids.size, rows.n_tokens, row_length, n_tokens)
     return replace(rows, label_names=dict(corpus.label_names))
 
 
 def cut(stream: Encoded, tokenizer: Encoder, row_length: int, n_rows: int, fingerprint: str) -> TokenRows:
     """Return at most `n_rows` rows of a stream whose documents are opened already; a rest below a row is left out."""
     start = start_token(tokenizer)
-    begins = _row_begins(stream.ids, start, row_length, n_rows)
+    begins = row_begins(stream.ids, start, row_length, n_rows)
     index = begins[:, None] + np.arange(row_length)
     tokens, labels = stream.ids[index], {name: codes[index] for name, codes in stream.labels.items()}
     if start is not None:
@@ -128,8 +128,12 @@ def split(rows: TokenRows, n_held_out: int) -> tuple[TokenRows, TokenRows]:
     return rows.select(slice(0, border)), rows.select(slice(border, len(rows)))
 
 
-def _encoded(corpus: Corpus, tokenizer: Encoder, d_vocab: int, n_enough: int) -> Iterator[Encoded]:
-    """Yield the stream part by part until there is enough of it."""
+def encoded_parts(corpus: Corpus, tokenizer: Encoder, d_vocab: int, n_enough: int) -> Iterator[Encoded]:
+    """Yield a corpus's stream of tokens part by part until there is enough of it.
+
+    Raises:
+        UsageError: the tokenizer is not the model's.
+    """
     unknown = tokenizer.unk_id
     n_seen = n_unknown = 0
     for documents in _chunks(corpus.documents()):
@@ -155,7 +159,7 @@ def _chunks(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield chunk
 
 
-def _row_begins(
+def row_begins(
     ids: Int[np.ndarray, " n"], start: int | None, row_length: int, n_rows: int
 ) -> Int64[np.ndarray, " rows"]:
     """Return where in the stream each row begins; one before its first token if a start token has to be put there."""
@@ -170,12 +174,17 @@ def _row_begins(
     return np.array(begins, dtype=np.int64)
 
 
-def _refuse_short(name: str, n_stream: int, rows: TokenRows, n_tokens: int) -> None:
+def refuse_short(name: str, n_stream: int, n_in_rows: int, row_length: int, n_tokens: int) -> None:
+    """Pass if a corpus filled the rows asked for.
+
+    Raises:
+        UsageError: it has no token at all, or fewer than `n_tokens` in whole rows.
+    """
     if n_stream == 0:
         raise UsageError("corpus is empty", value=name, remedy="It has no document with a token in it.")
-    if rows.n_tokens < n_tokens:
+    if n_in_rows < n_tokens:
         raise UsageError(
-            f"corpus is too short: {rows.n_tokens:,} tokens in whole rows of {rows.row_length}, {n_tokens:,} asked",
+            f"corpus is too short: {n_in_rows:,} tokens in whole rows of {row_length}, {n_tokens:,} asked",
             value=name,
             remedy="Ask for fewer tokens, or give it more text.",
         )

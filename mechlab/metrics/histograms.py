@@ -28,13 +28,22 @@ class Histograms:
             values: only those above 0 fall in a bin.
             groups: per family, the group of each token, or -1.
         """
-        values, groups = values.detach().float().cpu().clamp(max=_LARGEST), groups.long()
-        if not len(values):
-            return
-        self.n_tokens += torch.bincount(groups[groups >= 0], minlength=len(self.n_tokens))
-        self._make_room(values.amax(0))
+        values = values.detach().float().cpu()
         token, feature = (values > 0).nonzero(as_tuple=True)
-        cell = feature * self.n_bins + self._bin(values[token, feature], feature)
+        self.count(token, feature, values[token, feature], groups)
+
+    def count(
+        self,
+        token: Int[Tensor, "n_values"],
+        feature: Int[Tensor, "n_values"],
+        values: Float[Tensor, "n_values"],
+        groups: Int[Tensor, "n_families n_tokens"],
+    ) -> None:
+        """Count one batch whose activations above 0 are listed: the token and the feature of each, and how much."""
+        values, groups = values.clamp(max=_LARGEST), groups.long()
+        self.n_tokens += torch.bincount(groups[groups >= 0], minlength=len(self.n_tokens))
+        self._make_room(torch.zeros_like(self.top).scatter_reduce_(0, feature, values, "amax"))
+        cell = feature * self.n_bins + self._bin(values, feature)
         flat = self.counts.view(-1)
         for family in groups:
             group = family[token]

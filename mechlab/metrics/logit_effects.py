@@ -28,11 +28,19 @@ def logit_effects(
 
     Source: nostalgebraist 2020, "interpreting GPT: the logit lens", applied to a direction instead of a state.
     """
+    return effects_at(model, directions, divisor(model, sample))
+
+
+@torch.no_grad()
+def effects_at(
+    model: LanguageModel, directions: Float[Tensor, "n d_model"], divided_by: float
+) -> Float[Tensor, "n d_vocab"]:
+    """Return what `logit_effects` returns, where the final norm's divisor is known already."""
     weights = model.weights()
     directions = directions.to(weights.W_U)
     if model.spec.normalization == "LN":
         directions = directions - directions.mean(-1, keepdim=True)
-    effects = (directions * weights.ln_final_w) @ weights.W_U / _divisor(model, sample)
+    effects = (directions * weights.ln_final_w) @ weights.W_U / divided_by
     return effects - effects.mean(-1, keepdim=True)
 
 
@@ -41,7 +49,7 @@ def writes_to_the_stream(site: Site) -> bool:
     return site.kind in RESIDUAL_KINDS
 
 
-def _divisor(model: LanguageModel, sample: Tokens) -> float:
+def divisor(model: LanguageModel, sample: Tokens) -> float:
     """Return the harmonic mean of what the final norm divides by."""
     if model.spec.normalization == "none":
         return 1.0

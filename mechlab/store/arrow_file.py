@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import torch
+from torch import Tensor
 
 from mechlab.core.errors import ArtifactError
 from mechlab.store.disk import replacing
@@ -40,3 +42,23 @@ def opened_batch(path: Path, mark: bytes, noun: str) -> Iterator[pa.RecordBatch]
         raise ArtifactError(f"{noun} cannot be read", value=str(path), remedy="There is no such file.") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ArtifactError(f"{noun} is damaged", value=str(path), remedy=f"{error}.") from None
+
+
+def array_of(table: Tensor) -> pa.Array:
+    """Return a column of numbers, or of lists of one length where a line of the table holds several."""
+    numbers = pa.array(table.cpu().contiguous().flatten().numpy())
+    return numbers if table.ndim == 1 else pa.FixedSizeListArray.from_arrays(numbers, table.shape[1:].numel())
+
+
+def tensor_of(column: pa.Array) -> Tensor:
+    """Return what `array_of` made a column of, with at most two axes; it is the file itself, not to be written to.
+
+    Raises:
+        ArrowTypeError: the column holds no numbers.
+    """
+    width = column.type.list_size if pa.types.is_fixed_size_list(column.type) else None
+    numbers = column if width is None else column.flatten()
+    if not (pa.types.is_integer(numbers.type) or pa.types.is_floating(numbers.type)):
+        raise pa.ArrowTypeError(f"a table holds {numbers.type}, not numbers")
+    found = torch.from_dlpack(numbers)
+    return found if width is None else found.view(-1, width)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechlab.store.arrow_file import opened_batch, write_batch
+from mechlab.store.arrow_file import array_of, opened_batch, tensor_of, write_batch
 
 FACTS = b"mechlab.code_index"
 
@@ -28,7 +27,7 @@ def write_code_index(path: Path, columns: Mapping[str, Int[Tensor, "n_tokens ...
     Raises:
         UsageError: the disk is full or refuses the write; nothing is left behind.
     """
-    arrays = {name: _array(table) for name, table in columns.items()}
+    arrays = {name: array_of(table) for name, table in columns.items()}
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     write_batch(path, arrays, FACTS, text.encode())
 
@@ -41,18 +40,11 @@ def read_code_index(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     with opened_batch(path, FACTS, "index of codes") as batch:
         facts = json.loads(batch.schema.metadata[FACTS])
-        return {name: _tensor(batch.column(name)) for name in batch.schema.names}, facts
+        return {name: _whole_numbers(batch.column(name)) for name in batch.schema.names}, facts
 
 
-def _array(table: Int[Tensor, "n_tokens ..."]) -> pa.Array:
-    numbers = pa.array(table.cpu().contiguous().flatten().numpy())
-    return numbers if table.ndim == 1 else pa.FixedSizeListArray.from_arrays(numbers, table[0].numel())
-
-
-def _tensor(column: pa.Array) -> Tensor:
-    width = column.type.list_size if pa.types.is_fixed_size_list(column.type) else None
-    numbers = column if width is None else column.flatten()
-    if not pa.types.is_integer(numbers.type):
-        raise pa.ArrowTypeError(f"a table holds {numbers.type}, not whole numbers")
-    found = torch.from_dlpack(numbers)
-    return found if width is None else found.view(-1, width)
+def _whole_numbers(column: pa.Array) -> Tensor:
+    found = tensor_of(column)
+    if found.is_floating_point():
+        raise pa.ArrowTypeError(f"a table holds {column.type}, not whole numbers")
+    return found

@@ -28,10 +28,20 @@ from mechlab.store.code_index import write_code_index
 from mechlab.store.codebook_folder import Tensors, write_codebooks
 from mechlab.store.dictionary_folder import write_dictionary
 from mechlab.store.disk import explained, sync, write_bytes
+from mechlab.store.feature_table import write_features
 from mechlab.store.lock import LOCK_NAME, FolderLock
 from mechlab.store.manifest import MANIFEST_NAME, Identity, Metric, RunManifest, read_manifest, write_manifest
 from mechlab.store.provenance import provenance_now, timestamp
-from mechlab.store.run import CHECKPOINTS_NAME, CODES_NAME, DICTIONARY_NAME, LOG_NAME, MODEL_NAME, Run, finished_run
+from mechlab.store.run import (
+    CHECKPOINTS_NAME,
+    CODES_NAME,
+    DICTIONARY_NAME,
+    FEATURES_NAME,
+    LOG_NAME,
+    MODEL_NAME,
+    Run,
+    finished_run,
+)
 from mechlab.store.shards import write_shard
 from mechlab.store.table import write_table
 from mechlab.store.verification import stored_files
@@ -143,6 +153,10 @@ class RunWriter:
     def write_codes(self, columns: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write the index of a model's codes."""
         write_code_index(self.folder / CODES_NAME, columns, facts)
+
+    def write_features(self, columns: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Write the table of a dictionary's features."""
+        write_features(self.folder / FEATURES_NAME, columns, facts)
 
     def write_table(self, name: str, columns: Mapping[str, Tensor | Sequence[str]]) -> None:
         """Write a table of the run: columns of numbers or texts, all of one length."""
