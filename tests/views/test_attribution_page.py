@@ -128,7 +128,8 @@ def test_the_page_opens_whole_and_effects_are_followed_by_pointer(page, graph, t
     point("{logit}", "pointerover");
     const tip = $("#tip").hidden ? "" : $("#tip").textContent;
     point("{logit}", "pointerout");
-    return {{ whole, first, all, heading, sum, drawn, bright, next, onward, tip, gone: $("#tip").hidden }};
+    const said = $("#said").textContent;
+    return {{ whole, said, first, all, heading, sum, drawn, bright, next, onward, tip, gone: $("#tip").hidden }};
     """
     seen = visit(page, tmp_path, probe(body))
     assert_clean(seen)
@@ -148,6 +149,7 @@ def test_the_page_opens_whole_and_effects_are_followed_by_pointer(page, graph, t
     assert chosen == [next(one for one in wanted if "_" in one)] and answer["next"]["at"] == "chosen-name"
     outgoing = into(graph, chosen[0], "source")
     assert [one for one, _ in answer["next"]["out"]] == outgoing[:15] and answer["onward"] == [outgoing[:15][-1]]
+    assert answer["said"].endswith(" out") and "links in" in answer["said"]
     assert "snow" in answer["tip"] and "probability 0.250" in answer["tip"] and answer["gone"]
 
 
@@ -317,7 +319,7 @@ def large() -> dict[str, Any]:
     kinds = {"run_idx": 0, "reverse_ctx_idx": 0, "clerp": ""}
     nodes = [
         {"node_id": f"E_7_{at}", "feature": at, "layer": "E", "ctx_idx": at, "feature_type": "embedding",
-         "jsNodeId": f"E_7-{at}", **kinds} for at in range(n_tokens)
+         "jsNodeId": f"E_7-{at}", "influence": 0.95, **kinds} for at in range(n_tokens)
     ]  # fmt: skip
     while len(nodes) < 500:
         layer, place, number = draw.randrange(n_layers), draw.randrange(n_tokens), len(nodes)
@@ -341,6 +343,7 @@ def large() -> dict[str, Any]:
 def test_ten_thousand_links_are_few_things_to_draw_and_a_choice_redraws_none(tmp_path):
     body = """
     set("#n-links", "all", "change");
+    const visible = shown().length;
     const watched = new MutationObserver(() => {});
     watched.observe($("#base"), { subtree: true, childList: true, attributes: true });
     const some = A.nodes.filter((one) => one.into.length && one.out.length).slice(0, 9), last = some.at(-1);
@@ -349,11 +352,12 @@ def test_ten_thousand_links_are_few_things_to_draw_and_a_choice_redraws_none(tmp
     set("#slider", 50);
     return { links: $("#drawn").textContent, paths: $$("#base path").length, over: $$("#over path").length, redrawn,
       moved: watched.takeRecords().length, wanted: [...last.into, ...last.out].filter((link) => A.isWithin(link.source)
-      && A.isWithin(link.target)).length, all: A.ranked.length, about: $(".about").textContent };
+      && A.isWithin(link.target)).length, all: A.ranked.length, visible, about: $(".about").textContent };
     """
     seen = visit(attribution_page(large()), tmp_path, probe(body))
     assert_clean(seen)
     answer = seen.answer
+    assert answer["visible"] == 500, "tokens are shown whatever influence a file gives them"
     assert answer["all"] == 10_000 and re.fullmatch(r"all [\d,]+ links", answer["links"])
     assert 2 <= answer["paths"] <= 12, "links of one sign and strength are one thing to draw"
     assert (answer["redrawn"], answer["over"]) == (0, answer["wanted"]), "a choice draws its own links and no other"

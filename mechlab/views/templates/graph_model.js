@@ -101,7 +101,9 @@ window.attribution = (() => {
   }
 
   const groupOf = (node) => state.groups.find((group) => group.ids.includes(node.id));
-  const isWithin = (node) => node.influence === null || node.influence <= state.threshold || state.pinned.has(node.id);
+  // Where all starts and ends is always shown, whatever influence a file gives it.
+  const ALWAYS = new Set(["token", "position", "bos", "bias", "logit"]);
+  const isWithin = (node) => ALWAYS.has(node.kind) || node.influence === null || node.influence <= state.threshold || state.pinned.has(node.id);
 
   const edits = {
     pin(node) {

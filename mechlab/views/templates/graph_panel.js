@@ -124,8 +124,16 @@
     if (!parts.length) byId("outputs").replaceChildren(...A.nodes.filter((node) => node.kind === "logit").map(plainEntry));
     place.replaceChildren(...parts.filter(Boolean));
     if (held) byId(held)?.focus({ preventScroll: true });
+    say();
     found();
     pinned();
+  }
+
+  // For those who hear the page: what was chosen, in a line.
+  function say() {
+    const [node, group] = [state.clicked, state.group];
+    const line = node ? `${words.told(node)}; ${node.into.length} links in, ${node.out.length} out` : group ? `group ${group.name}` : "";
+    if (byId("said").textContent !== line) byId("said").textContent = line;
   }
 
   A.panel = { draw };
