@@ -27,6 +27,14 @@ class Asked:
 
     def __init__(self, model: LanguageModel, pairs: PromptPairs) -> None:
         self.model, self.pairs = model, pairs
+        self._noted: dict[str, Tensor] = {}
+
+    def corrupted_at(self, site: str, among: Sequence[str] = ()) -> Tensor:
+        """Return what a site holds in the corrupted prompts; others it is `among` are noted in the same pass."""
+        if site not in self._noted:
+            sites = list(dict.fromkeys((site, *among)))
+            self._noted |= self.model.activations(self.pairs.corrupted.to(self.model.device), sites)
+        return self._noted[site]
 
     def corrupted(self, head: Head) -> Float[Tensor, "n pos d_model"]:
         """Return what a head writes in the corrupted prompts."""
@@ -102,7 +110,7 @@ def effects(
         value = f"{sum(map(len, batches))} prompts, outcomes {', '.join(names)}"
         raise UsageError("nothing to measure effects on", value=value, remedy="Pass prompts, each outcome once.")
     clean, changed = [], []
-    for pairs in _passes(batches, rows_at_once):
+    for pairs in passes(batches, rows_at_once):
         asked = Asked(model, pairs)
         clean.append(_measured(asked, nullcontext(), outcomes))
         changed.append([_measured(asked, trial(asked), outcomes) for trial in trials.values()])
@@ -116,7 +124,8 @@ def effects(
     )
 
 
-def _passes(batches: Sequence[PromptPairs], rows_at_once: int) -> Iterator[PromptPairs]:
+def passes(batches: Sequence[PromptPairs], rows_at_once: int) -> Iterator[PromptPairs]:
+    """Yield the prompts in order, so many at most at once."""
     for pairs in batches:
         for begin in range(0, len(pairs), rows_at_once):
             yield pairs.select(slice(begin, begin + rows_at_once))

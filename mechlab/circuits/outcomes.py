@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.corpora.tasks.pairs import END, PromptPairs
-from mechlab.corpora.tasks.preference import logit_difference
+from mechlab.corpora.tasks.preference import logit_difference, probability_difference
 from mechlab.models.sites import Head
 
 
@@ -47,6 +47,20 @@ class LogitDifference:
     ) -> Float[Tensor, "n"]:
         """Return it for each prompt."""
         return logit_difference(logits, pairs.candidates.to(logits.device), pairs.is_right.to(logits.device))
+
+
+@dataclass(frozen=True)
+class ProbabilityDifference:
+    """The probability of the clean prompt's right answers together less that of its wrong ones."""
+
+    name: str = "probability_difference"
+    sites: tuple[str, ...] = ()
+
+    def of(
+        self, logits: Float[Tensor, "n d_vocab"], read: Mapping[str, Tensor], pairs: PromptPairs
+    ) -> Float[Tensor, "n"]:
+        """Return it for each prompt."""
+        return probability_difference(logits, pairs.candidates.to(logits.device), pairs.is_right.to(logits.device))
 
 
 @dataclass(frozen=True)
