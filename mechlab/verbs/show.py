@@ -10,6 +10,7 @@ from mechlab.core.progress import Progress
 from mechlab.verbs.outcome import Outcome, Positional, Verb
 
 N_CHANNELS = 10
+N_EFFECTS = 10
 
 
 class Config(BaseConfig):
@@ -23,7 +24,7 @@ class Config(BaseConfig):
 def run(config: Config, progress: Progress) -> Outcome:
     """Show what a run is, what it measured, and where its page is."""
     from mechlab.store.catalog import find_run
-    from mechlab.store.run import CHANNELS_NAME, REPORT_NAME
+    from mechlab.store.run import CHANNELS_NAME, GRAPH_NODES_NAME, REPORT_NAME
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.views.report_data import Fact
     from mechlab.views.table import Table, run_card
@@ -51,11 +52,14 @@ def run(config: Config, progress: Progress) -> Outcome:
     data |= {"report": page and str(page)}
     tables: tuple[Table, ...] = ()
     if CHANNELS_NAME in manifest.files:
-        from mechlab.verbs.steps.channel_list import (
-            first_channels,
-        )
+        from mechlab.verbs.steps.channel_list import first_channels
 
         listed, tables = first_channels(found, N_CHANNELS)
+        data |= listed
+    if GRAPH_NODES_NAME in manifest.files:
+        from mechlab.verbs.steps.trace_list import first_effects
+
+        listed, tables = first_effects(found, N_EFFECTS)
         data |= listed
     return Outcome(data, (card, metrics, *tables), (f"page: {page}",) if page else ())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import small_codebooks
-from small_run import SMALL, call
+from small_run import N_LAYERS, SMALL, TEXT, call
 
 from mechlab.verbs.steps.opening import open_subject
 from mechlab.verbs.train_options import TrainOptions
@@ -26,6 +26,18 @@ def with_codebooks(model, tmp_path_factory):
     done = small_codebooks.train(model, out, "--json")
     assert done.code == 0, done.err
     return out, done
+
+
+@pytest.fixture(scope="session")
+def transcoders(model, tmp_path_factory):
+    """Return the folders of a transcoder for every MLP of the tiny model, trained through the command line."""
+    size = ("--features", 24, "--batch-size", 256, "--pool", 512, "--lr", 0.01, "--k", 4)
+    place = tmp_path_factory.mktemp("transcoders")
+    for layer in range(N_LAYERS):
+        where = ("--site", f"mlp.{layer}", "--out", place / str(layer))
+        done = call("train", "skip_transcoder", "--model", model, *TEXT, *size, *where, "--json")
+        assert done.code == 0, done.err
+    return [place / str(layer) for layer in range(N_LAYERS)]
 
 
 @pytest.fixture(scope="session")
