@@ -57,7 +57,16 @@ if TYPE_CHECKING:
     from mechlab.circuits.channels.ends import token_ends
     from mechlab.circuits.channels.projections import projections
     from mechlab.circuits.effects import effects
-    from mechlab.circuits.outcomes import AttentionDifference, LogitDifference
+    from mechlab.circuits.outcomes import AttentionDifference, LogitDifference, ProbabilityDifference
+    from mechlab.circuits.patching.activation_patching import activation_patching
+    from mechlab.circuits.patching.attribution_patching import attribution_patching
+    from mechlab.circuits.patching.edge_attribution import eap, eap_ig
+    from mechlab.circuits.patching.edge_patching import edge_patching
+    from mechlab.circuits.patching.faithfulness import faithfulness_curve
+    from mechlab.circuits.patching.logit_attribution import logit_attribution
+    from mechlab.circuits.patching.path_patching import path_patching
+    from mechlab.circuits.patching.selection import best_edges, greedy_edges
+    from mechlab.circuits.patching.settings import PatchSettings
     from mechlab.corpora.batches import RowBatches
     from mechlab.corpora.opening import open_corpus
     from mechlab.corpora.rows import TokenRows, pack, split
@@ -79,6 +88,7 @@ if TYPE_CHECKING:
     from mechlab.interventions.stand_in import stand_in
     from mechlab.interventions.steer import feature_direction, steer
     from mechlab.interventions.transcoder_set import TranscoderSet
+    from mechlab.interventions.wiring import wiring_of
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
     from mechlab.metrics.code_index import index_codes
     from mechlab.metrics.code_search import rank_codes
@@ -128,7 +138,16 @@ _PLACES = {
     "circuits.channels.ends": ("token_ends",),
     "circuits.channels.projections": ("projections",),
     "circuits.effects": ("effects",),
-    "circuits.outcomes": ("AttentionDifference", "LogitDifference"),
+    "circuits.outcomes": ("AttentionDifference", "LogitDifference", "ProbabilityDifference"),
+    "circuits.patching.activation_patching": ("activation_patching",),
+    "circuits.patching.attribution_patching": ("attribution_patching",),
+    "circuits.patching.edge_attribution": ("eap", "eap_ig"),
+    "circuits.patching.edge_patching": ("edge_patching",),
+    "circuits.patching.faithfulness": ("faithfulness_curve",),
+    "circuits.patching.logit_attribution": ("logit_attribution",),
+    "circuits.patching.path_patching": ("path_patching",),
+    "circuits.patching.selection": ("best_edges", "greedy_edges"),
+    "circuits.patching.settings": ("PatchSettings",),
     "corpora.batches": ("RowBatches",),
     "corpora.opening": ("open_corpus",),
     "corpora.rows": ("TokenRows", "pack", "split"),
@@ -150,6 +169,7 @@ _PLACES = {
     "interventions.stand_in": ("stand_in",),
     "interventions.steer": ("feature_direction", "steer"),
     "interventions.transcoder_set": ("TranscoderSet",),
+    "interventions.wiring": ("wiring_of",),
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),
     "metrics.code_index": ("index_codes",),
     "metrics.code_search": ("rank_codes",),
