@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mechlab.circuits.attribution.path_search import PathSearch, top_paths
     from mechlab.circuits.attribution.paths import summed_over_positions
     from mechlab.circuits.attribution.pruning import pruned
+    from mechlab.circuits.attribution.qk_attribution import qk_attribution
     from mechlab.circuits.attribution.stream_targets import stream_targets
     from mechlab.circuits.attribution.targets import (
         chosen_targets,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from mechlab.circuits.patching.settings import PatchSettings
     from mechlab.corpora.batches import RowBatches
     from mechlab.corpora.opening import open_corpus
+    from mechlab.corpora.row_stream import RowStream
     from mechlab.corpora.rows import TokenRows, pack, split
     from mechlab.corpora.tasks.prompting import prompt_pairs
     from mechlab.dictionaries import KINDS
@@ -92,7 +94,9 @@ if TYPE_CHECKING:
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
     from mechlab.metrics.code_index import index_codes
     from mechlab.metrics.code_search import rank_codes
+    from mechlab.metrics.dashboards import DashboardConfig, dashboards
     from mechlab.metrics.evaluate import evaluate
+    from mechlab.metrics.feature_objects import feature_objects
     from mechlab.metrics.ground_truth import ground_truth
     from mechlab.metrics.portraits import portraits
     from mechlab.metrics.projection_causes import carried_causes
@@ -108,6 +112,7 @@ if TYPE_CHECKING:
     from mechlab.training.loop import fit
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
     from mechlab.verbs.steps.stored_edits import open_edits, save_edits
+    from mechlab.verbs.steps.stored_features import open_features
     from mechlab.verbs.steps.stored_transcoders import open_transcoders
     from mechlab.views.attribution_page import attribution_page
 
@@ -131,6 +136,7 @@ _PLACES = {
     "circuits.attribution.path_search": ("PathSearch", "top_paths"),
     "circuits.attribution.paths": ("summed_over_positions",),
     "circuits.attribution.pruning": ("pruned",),
+    "circuits.attribution.qk_attribution": ("qk_attribution",),
     "circuits.attribution.stream_targets": ("stream_targets",),
     "circuits.attribution.targets": ("chosen_targets", "direction_targets", "logit_targets", "token_list_targets"),
     "circuits.channels.causes": ("ComponentTrial",),
@@ -150,6 +156,7 @@ _PLACES = {
     "circuits.patching.settings": ("PatchSettings",),
     "corpora.batches": ("RowBatches",),
     "corpora.opening": ("open_corpus",),
+    "corpora.row_stream": ("RowStream",),
     "corpora.rows": ("TokenRows", "pack", "split"),
     "corpora.tasks.prompting": ("prompt_pairs",),
     "dictionaries": ("KINDS",),
@@ -173,7 +180,9 @@ _PLACES = {
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),
     "metrics.code_index": ("index_codes",),
     "metrics.code_search": ("rank_codes",),
+    "metrics.dashboards": ("DashboardConfig", "dashboards"),
     "metrics.evaluate": ("evaluate",),
+    "metrics.feature_objects": ("feature_objects",),
     "metrics.ground_truth": ("ground_truth",),
     "metrics.portraits": ("portraits",),
     "metrics.projection_causes": ("carried_causes",),
@@ -189,6 +198,7 @@ _PLACES = {
     "training.loop": ("fit",),
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
     "verbs.steps.stored_edits": ("open_edits", "save_edits"),
+    "verbs.steps.stored_features": ("open_features",),
     "verbs.steps.stored_transcoders": ("open_transcoders",),
     "views.attribution_page": ("attribution_page",),
 }

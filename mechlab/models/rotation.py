@@ -32,16 +32,24 @@ def rotation(model: LanguageModel, offset: int) -> Float[Tensor, "d_head d_head"
     if not 0 <= offset < model.spec.n_ctx:
         remedy = f"{model.name} reads {model.spec.n_ctx} tokens: give 0 to {model.spec.n_ctx - 1}."
         raise UsageError("no key stands that many tokens before a query", value=offset, remedy=remedy)
+    query, key = (turn(model, position) for position in (offset, 0))
+    return None if query is None or key is None else query @ key.T
+
+
+@torch.no_grad()
+def turn(model: LanguageModel, position: int) -> Float[Tensor, "d_head d_head"] | None:
+    """Return the matrix that turns a query or key at a position, multiplied from the right, in float64.
+
+    Returns:
+        None for a model whose queries and keys are not rotated.
+
+    Raises:
+        UsageError: the model is not Hugging Face's.
+    """
     if model.spec.positional != "rotary":
         return None
     if not isinstance(model, HuggingFaceModel):
         raise UsageError("rotations are read from Hugging Face models", value=model.name, remedy="Load that one.")
-    query, key = (_turned(model, position) for position in (offset, 0))
-    return query @ key.T
-
-
-def _turned(model: HuggingFaceModel, position: int) -> Float[Tensor, "d_head d_head"]:
-    """Return the matrix that turns a query or key at a position, multiplied from the right."""
     table: Any = model.layout.trunk.rotary_emb  # pyright: ignore[reportAttributeAccessIssue]
     places = torch.tensor([[position]], device=model.device)
     cosines, sines = (part[0, 0].double() for part in table(torch.zeros(1, device=model.device), places))

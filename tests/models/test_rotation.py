@@ -6,7 +6,7 @@ from oracles.tiny_models import tiny, token_rows
 
 from mechlab.core.errors import UsageError
 from mechlab.models.huggingface import HuggingFaceModel
-from mechlab.models.rotation import rotation
+from mechlab.models.rotation import rotation, turn
 
 
 def _normed(heads: torch.Tensor, gain: torch.Tensor | None) -> torch.Tensor:
@@ -40,3 +40,12 @@ def test_a_model_with_learned_positions_turns_nothing() -> None:
 def test_an_offset_outside_the_context_is_refused(offset: int) -> None:
     with pytest.raises(UsageError, match="no key stands that many tokens before"):
         rotation(HuggingFaceModel(tiny("llama")), offset)
+
+
+def test_turned_at_their_own_places_queries_and_keys_give_the_model_s_scores() -> None:
+    model = HuggingFaceModel(tiny("neox_parallel").double())
+    found = model.activations(token_rows(1, 9), ["q.1", "k.1", "rot_q.1", "rot_k.1"])
+    for kind, place in (("q", 7), ("k", 3)):
+        matrix = turn(model, place)
+        assert matrix is not None and not torch.allclose(matrix, torch.eye(len(matrix), dtype=torch.float64))
+        assert torch.allclose(found[f"{kind}.1"][0, place] @ matrix, found[f"rot_{kind}.1"][0, place], atol=1e-10)
