@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         logit_targets,
         token_list_targets,
     )
+    from mechlab.circuits.attribution.validation import EditSettings, measured_edits
     from mechlab.circuits.channels.causes import ComponentTrial
     from mechlab.circuits.channels.channel_map import channel_map
     from mechlab.circuits.channels.ends import token_ends
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
     from mechlab.training.finetune import finetune
     from mechlab.training.finetune_config import FinetuneConfig
     from mechlab.training.loop import fit
+    from mechlab.verbs.steps.intervention_report import intervention_report
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
     from mechlab.verbs.steps.stored_edits import open_edits, save_edits
     from mechlab.verbs.steps.stored_features import open_features
@@ -139,6 +141,7 @@ _PLACES = {
     "circuits.attribution.qk_attribution": ("qk_attribution",),
     "circuits.attribution.stream_targets": ("stream_targets",),
     "circuits.attribution.targets": ("chosen_targets", "direction_targets", "logit_targets", "token_list_targets"),
+    "circuits.attribution.validation": ("EditSettings", "measured_edits"),
     "circuits.channels.causes": ("ComponentTrial",),
     "circuits.channels.channel_map": ("channel_map",),
     "circuits.channels.ends": ("token_ends",),
@@ -196,6 +199,7 @@ _PLACES = {
     "training.finetune": ("finetune",),
     "training.finetune_config": ("FinetuneConfig",),
     "training.loop": ("fit",),
+    "verbs.steps.intervention_report": ("intervention_report",),
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
     "verbs.steps.stored_edits": ("open_edits", "save_edits"),
     "verbs.steps.stored_features": ("open_features",),

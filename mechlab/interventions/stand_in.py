@@ -81,6 +81,7 @@ class Outputs:
     def of(self, layer: int, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         """Return a layer's output; those of all earlier layers were asked for before, in this very pass."""
         own = self._transcoders
+        x = x.to(own.bias(layer))
         codes = own.codes(layer, x)
         changed = codes if self._change is None else self._change(layer, codes)
         earlier = {source: parts for source, parts in self._written.items() if source < layer}

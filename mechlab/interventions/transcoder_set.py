@@ -5,8 +5,10 @@ whose features write to their own layer and all later ones.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -66,6 +68,14 @@ class TranscoderSet:
     def n_layers(self) -> int:
         """Number of layers."""
         return len(self.layers)
+
+    def in_dtype(self, dtype: torch.dtype) -> "TranscoderSet":
+        """Return the set in a number type; itself, if it has no other."""
+        different = {id(one): one for one in self.layers}
+        if all(parameter.dtype == dtype for one in different.values() for parameter in one.parameters()):
+            return self
+        made = {key: deepcopy(one).to(dtype) for key, one in different.items()}
+        return replace(self, layers=tuple(made[id(one)] for one in self.layers))
 
     def site(self, layer: int) -> str:
         """Return the place that a layer's features read."""

@@ -57,6 +57,16 @@ def test_a_set_may_read_the_stream_itself():
     assert TranscoderSet.of(routes, SPEC).read_kind == "resid_mid"
 
 
+@pytest.mark.parametrize("kind", ["relu with a skip", "crosslayer_transcoder"])
+def test_a_set_in_another_number_type_is_a_copy_that_shares_what_was_shared(kind):
+    found = random_set(kind, SPEC)
+    assert found.in_dtype(torch.float64) is found
+    narrow = found.in_dtype(torch.float32)
+    assert narrow.bias(1).dtype == torch.float32 and found.bias(1).dtype == torch.float64
+    assert (narrow.layers[0] is narrow.layers[1]) == (kind in CROSS_LAYER)
+    assert torch.equal(narrow.bias(1), found.bias(1).float()) and narrow.read_kind == found.read_kind
+
+
 ALL = {f"mlp.{layer}": transcoder() for layer in range(N_LAYERS)}
 
 

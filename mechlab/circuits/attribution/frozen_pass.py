@@ -3,12 +3,14 @@
 1. Attention patterns and the norms' divisors stay what they were.
 2. An MLP's output is what its transcoder makes of what it reads, and the error that is left.
 3. At a leading BOS token, whose activations are unlike all others, an MLP's output is one constant.
+4. All of it is held in float32 at least: what a narrower model rounds on its way stays missing from sums.
 
 Source: Dunefsky et al. 2024, "Transcoders Find Interpretable LLM Feature Circuits" (frozen patterns and norms); Ameisen
 et al. 2025, "Circuit Tracing" (errors as sources). Biases, positions and BOS are ours: with them nothing is left over.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,8 +20,10 @@ from mechlab.core.errors import UsageError
 from mechlab.interventions.transcoder_set import TranscoderSet
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.spec import ModelSpec
-from mechlab.models.weights import Weights
+from mechlab.models.weights import LayerWeights, Weights
 
+OF_MLPS = ("W_in", "W_out", "W_gate", "b_in", "b_out")
+Held = TypeVar("Held", Weights, LayerWeights)
 Stream = Float[Tensor, "pos d_model"]
 Divisor = Float[Tensor, "pos 1"]
 
@@ -85,21 +89,39 @@ def frozen_pass(model: LanguageModel, transcoders: TranscoderSet, tokens: Int[Te
     if transcoders.n_layers != spec.n_layers:
         value = f"{transcoders.n_layers} of {spec.n_layers}"
         raise UsageError("transcoders are not of all layers", value=value, remedy="Give one for each layer.")
-    tokens, places = model.checked(tokens), _places(spec, transcoders)
+    tokens, places, dtype = model.checked(tokens), _places(spec, transcoders), at_least_float32(model.dtype)
     with model.edit({place: torch.clone for place in places if place.partition(".")[0] in _rounded(model)}):
-        seen = {name: found[0] for name, found in model.activations(tokens, places).items()}
+        seen = {name: found[0].to(dtype) for name, found in model.activations(tokens, places).items()}
+    transcoders = transcoders.in_dtype(dtype)
     layers = tuple(_layer(transcoders, seen, layer) for layer in range(spec.n_layers))
     end = seen[f"resid_post.{spec.n_layers - 1}"]
     return FrozenPass(
         tokens=tokens[0],
         spec=spec,
-        weights=model.weights(),
+        weights=_widened(model.weights(), dtype),
         transcoders=transcoders,
         layers=layers,
         final=seen.get("ln_final_normalized", end),
         ln_final=seen.get("ln_final_scale", torch.ones_like(end[:, :1])),
         has_bos=model.bos_id is not None and int(tokens[0, 0]) == model.bos_id,
     )
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """Return a number type, or float32 where it is narrower."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _widened(weights: Weights, dtype: torch.dtype) -> Weights:
+    """Return weights in another number type, those of MLPs as they are: transcoders stand in for them."""
+    if weights.W_E.dtype == dtype:
+        return weights
+    return replace(_cast(weights, dtype), layers=tuple(_cast(one, dtype) for one in weights.layers))
+
+
+def _cast(held: Held, dtype: torch.dtype) -> Held:
+    values = {one.name: getattr(held, one.name) for one in fields(held) if one.name not in OF_MLPS}
+    return replace(held, **{name: value.to(dtype) for name, value in values.items() if isinstance(value, Tensor)})
 
 
 def _places(spec: ModelSpec, transcoders: TranscoderSet) -> list[str]:

@@ -44,4 +44,5 @@ def stream_targets(
     vectors = directions.to(frozen.final).repeat_interleave(len(where), 0)
     places = where.repeat(len(directions))
     values = (stream[places] * vectors).sum(-1)
-    return Targets(layer, vectors, places, torch.zeros_like(values), values, before_heads=not is_mid)
+    zeros = torch.zeros_like(values)
+    return Targets(layer, vectors, places, zeros, values, before_heads=not is_mid, through_norm=False)

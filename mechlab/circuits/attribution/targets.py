@@ -28,6 +28,7 @@ class Targets:
         bias: what each is beyond what it reads.
         values: what each was in the pass: pre-activations of features, logits less their mean over the vocabulary.
         before_heads: they read what the layer's heads read, not what its MLP does.
+        through_norm: a norm comes between them and the stream, whose divisor `vectors` have in them.
     """
 
     layer: int
@@ -36,6 +37,7 @@ class Targets:
     bias: Float[Tensor, "n"]
     values: Float[Tensor, "n"]
     before_heads: bool = False
+    through_norm: bool = True
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -44,7 +46,7 @@ class Targets:
     def chosen(self, rows: Int[Tensor, "n_chosen"]) -> "Targets":
         """Return some of the targets."""
         parts = (one[rows] for one in (self.vectors, self.positions, self.bias, self.values))
-        return Targets(self.layer, *parts, before_heads=self.before_heads)
+        return Targets(self.layer, *parts, self.before_heads, self.through_norm)
 
 
 def feature_targets(frozen: FrozenPass, sources: Sources, layer: int) -> Targets:

@@ -34,7 +34,7 @@ HOOK = re.compile(r"blocks\.(\d+)\.(.+)")
 def open_transcoders(
     model: LanguageModel, paths: str | Path | Sequence[str | Path], *, root: str | Path = "runs"
 ) -> TranscoderSet:
-    """Return the transcoders of all layers of a model, in its dtype and on its device.
+    """Return the transcoders of all layers of a model, on its device, in float64 if it is, else in float32.
 
     Args:
         model: whose MLPs they stand in for.
@@ -49,13 +49,14 @@ def open_transcoders(
     """
     by_route: dict[str, Dictionary] = {}
     gained: set[int] = set()
+    dtype = torch.promote_types(model.dtype, torch.float32)
     for text in [paths] if isinstance(paths, str | Path) else paths:
         for found in find_dictionaries(str(text), Path(root)):
             _refuse_other_model(found, model, str(text))
             route, layers = _route(found, model.spec, str(text))
             if route in by_route:
                 raise UsageError("layer has two transcoders", value=str(text), remedy="Give one for each.")
-            by_route[route] = found.dictionary.to(model.device, model.dtype).requires_grad_(False)
+            by_route[route] = found.dictionary.to(model.device, dtype).requires_grad_(False)
             gained |= layers
     return _before_gains(TranscoderSet.of(by_route, model.spec), gained, model.weights().layers)
 

@@ -6,6 +6,9 @@ from circuits.attribution.random_transcoders import random_set
 from oracles.tiny_models import tiny, token_rows
 
 from mechlab.circuits.attribution.frozen_pass import frozen_pass
+from mechlab.circuits.attribution.rows import attributed
+from mechlab.circuits.attribution.sources import sources_of
+from mechlab.circuits.attribution.targets import logit_targets
 from mechlab.core.errors import UsageError
 from mechlab.interventions.transcoder_set import TranscoderSet
 from mechlab.models.huggingface import HuggingFaceModel
@@ -37,6 +40,19 @@ def test_norms_of_a_float64_model_are_held_in_float64():
     assert (gained @ model.weights().W_U - logits).abs().max() < 1e-5  # the model's own norm rounds to float32
     square = frozen.final.square().mean(-1)
     assert (square - 1).abs().max() < 1e-3 and not torch.equal(frozen.final, frozen.final.float().double())
+
+
+@pytest.mark.parametrize("kind", ["relu with a skip", "topk", "crosslayer_transcoder"])
+def test_a_narrow_model_is_held_in_float32_and_misses_what_it_rounds(kind):
+    model = HuggingFaceModel(tiny("llama").bfloat16())
+    frozen = frozen_pass(model, random_set(kind, model.spec, torch.bfloat16), token_rows(1, 9))
+    held = [value for one in frozen.layers for value in vars(one).values() if value is not None]
+    own = [frozen.weights.W_U, frozen.weights.layers[1].W_O, frozen.transcoders.bias(2), frozen.final, *held]
+    assert {value.dtype for value in own} == {torch.float32}
+    sources = sources_of(frozen)
+    targets = logit_targets(frozen, [3, 7])
+    missing = attributed(frozen, sources, targets).missing(targets).abs() / (1 + targets.values.abs())
+    assert 1e-6 < missing.max() < 0.05
 
 
 def test_only_layer_norms_centre():

@@ -256,9 +256,10 @@ def test_what_is_written_before_a_norm_is_refused_only_where_there_is_one(tmp_pa
         open_transcoders(HuggingFaceModel(tiny("gemma2")), folder)
 
 
-def test_the_set_has_the_model_s_dtype(tmp_path):
-    folder = tracer_folder(
-        tmp_path / "set", "mlp.hook_in", [tracer_layer(layer, True, True) for layer in range(N_LAYERS)]
-    )
-    found = open_transcoders(HuggingFaceModel(tiny("gpt2").double()), folder)
-    assert {parameter.dtype for one in found.layers for parameter in one.parameters()} == {torch.float64}
+@pytest.mark.parametrize(("own", "wanted"), [("float64", "float64"), ("float32", "float32"), ("bfloat16", "float32")])
+def test_the_set_has_the_model_s_dtype_or_float32(own, wanted, tmp_path):
+    layers = [tracer_layer(layer, True, True) for layer in range(N_LAYERS)]
+    model = HuggingFaceModel(tiny("gpt2").to(getattr(torch, own)))
+    found = open_transcoders(model, tracer_folder(tmp_path / "set", "mlp.hook_in", layers))
+    dtypes = {parameter.dtype for one in found.layers for parameter in one.parameters()}
+    assert dtypes == {getattr(torch, wanted)}
