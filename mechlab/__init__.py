@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mechlab.circuits.attribution.exchange import described_graph
     from mechlab.circuits.attribution.exchange_json import graph_to_json
     from mechlab.circuits.attribution.exchange_reading import graph_from_json
+    from mechlab.circuits.attribution.feature_circuits import CircuitSettings, feature_circuits, features_by_influence
     from mechlab.circuits.attribution.frozen_pass import frozen_pass
     from mechlab.circuits.attribution.mean_paths import mean_paths
     from mechlab.circuits.attribution.naming import as_graph
@@ -129,6 +130,7 @@ _PLACES = {
     "circuits.attribution.exchange": ("described_graph",),
     "circuits.attribution.exchange_json": ("graph_to_json",),
     "circuits.attribution.exchange_reading": ("graph_from_json",),
+    "circuits.attribution.feature_circuits": ("CircuitSettings", "feature_circuits", "features_by_influence"),
     "circuits.attribution.frozen_pass": ("frozen_pass",),
     "circuits.attribution.naming": ("as_graph",),
     "circuits.attribution.mean_paths": ("mean_paths",),

@@ -23,6 +23,9 @@ from mechlab.core.errors import UsageError
 from mechlab.core.progress import SILENT, Progress
 
 AT_ONCE = 128
+LARGEST = 2**26
+"""Numbers in what is carried down one walk, features times positions times width: 256 MB of float32; a few such
+arrays are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +100,8 @@ def attribution_graph(
         targets: what is asked about.
         weights: how much each counts; None is alike.
         max_features: how many features to trace, those of the largest influence; None is all.
-        at_once: features attributed in one walk; more take more memory.
+        at_once: features attributed in one walk, fewer where the prompt is so long that what is carried down would have
+            more than `LARGEST` numbers; more take more memory.
         progress: where to report.
 
     Raises:
@@ -107,7 +111,7 @@ def attribution_graph(
     sources = sources_of(frozen)
     of_targets = attributed(frozen, sources, targets)
     tracing = _Tracing(frozen, sources, Shares.of(of_targets), own_weights)
-    n_all = len(sources.code)
+    n_all, at_once = len(sources.code), bounded(at_once, frozen)
     n_wanted = n_all if max_features is None else min(max_features, n_all)
     with progress.task("tracing features", n_wanted, "features") as task:
         for chosen in tracing.all_of_them(at_once) if n_wanted == n_all else tracing.foremost(n_wanted, at_once):
@@ -124,6 +128,11 @@ def attribution_graph(
         of_features=of_features,
         largest_miss=max(_largest_miss(of_targets, targets), *tracing.misses, 0.0),
     )
+
+
+def bounded(at_once: int, frozen: FrozenPass) -> int:
+    """Return how many features are attributed in one walk: at least one, however long the prompt."""
+    return max(1, min(at_once, LARGEST // frozen.final.numel()))
 
 
 def _weights(weights: Sequence[float] | None, targets: Targets) -> Float[Tensor, "n_targets"]:

@@ -7,6 +7,7 @@ import torch
 from circuits.attribution.random_transcoders import random_set
 from oracles.tiny_models import tiny, token_rows
 
+from mechlab.circuits.attribution import attribution_graph as module
 from mechlab.circuits.attribution.attribution_graph import attribution_graph
 from mechlab.circuits.attribution.frozen_pass import frozen_pass
 from mechlab.circuits.attribution.rows import attributed
@@ -47,6 +48,21 @@ def test_a_budget_takes_features_of_large_influence_and_their_true_rows(frozen, 
     assert shared[0] > 28 > shared[1]
     assert len(attribution_graph(frozen, targets, max_features=10**6).visited) == len(whole.visited)
     assert not len(attribution_graph(frozen, targets, max_features=0).visited)
+
+
+def test_a_long_prompt_takes_fewer_features_at_once_and_finds_the_same(frozen, whole, monkeypatch):
+    walks = []
+
+    def counted(frozen, sources, targets):
+        walks.append(len(targets))
+        return attributed(frozen, sources, targets)
+
+    monkeypatch.setattr(module, "attributed", counted)
+    monkeypatch.setattr(module, "LARGEST", 7 * frozen.final.numel() + 1)
+    again = attribution_graph(frozen, logit_targets(frozen, (3, 7)), at_once=20)
+    assert max(walks) == 7 and torch.allclose(again.of_features.effects, whole.of_features.effects, atol=1e-12)
+    monkeypatch.setattr(module, "LARGEST", 1)
+    assert module.bounded(20, frozen) == 1
 
 
 def test_influence_of_where_it_ends_sums_to_one(whole):
