@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mechlab.activations.pairs import PairStream
     from mechlab.activations.stream import ActivationStream, StreamConfig
     from mechlab.circuits.attribution.attribution_graph import attribution_graph
+    from mechlab.circuits.attribution.connections import connections
     from mechlab.circuits.attribution.described import GraphCard, TargetName
     from mechlab.circuits.attribution.edge_loadings import edge_loadings
     from mechlab.circuits.attribution.exchange import described_graph
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
     from mechlab.circuits.attribution.exchange_reading import graph_from_json
     from mechlab.circuits.attribution.feature_circuits import CircuitSettings, feature_circuits, features_by_influence
     from mechlab.circuits.attribution.frozen_pass import frozen_pass
+    from mechlab.circuits.attribution.mean_connections import mean_connections
     from mechlab.circuits.attribution.mean_paths import mean_paths
     from mechlab.circuits.attribution.naming import as_graph
     from mechlab.circuits.attribution.path_filters import paths_with
     from mechlab.circuits.attribution.path_following import followed_paths
     from mechlab.circuits.attribution.path_graph import paths_graph
     from mechlab.circuits.attribution.path_search import PathSearch, top_paths
+    from mechlab.circuits.attribution.path_sums import path_sums
     from mechlab.circuits.attribution.paths import summed_over_positions
     from mechlab.circuits.attribution.pruning import pruned
     from mechlab.circuits.attribution.qk_attribution import qk_attribution
@@ -55,6 +58,14 @@ if TYPE_CHECKING:
         token_list_targets,
     )
     from mechlab.circuits.attribution.validation import EditSettings, measured_edits
+    from mechlab.circuits.attribution.weight_views import (
+        de_embedding,
+        feature_directions,
+        ov_norms,
+        position_de_embedding,
+        pullback,
+        through_head,
+    )
     from mechlab.circuits.channels.causes import ComponentTrial
     from mechlab.circuits.channels.channel_map import channel_map
     from mechlab.circuits.channels.ends import token_ends
@@ -126,6 +137,7 @@ _PLACES = {
     "activations.stream": ("ActivationStream", "StreamConfig"),
     "circuits.attribution.attribution_graph": ("attribution_graph",),
     "circuits.attribution.described": ("GraphCard", "TargetName"),
+    "circuits.attribution.connections": ("connections",),
     "circuits.attribution.edge_loadings": ("edge_loadings",),
     "circuits.attribution.exchange": ("described_graph",),
     "circuits.attribution.exchange_json": ("graph_to_json",),
@@ -133,17 +145,27 @@ _PLACES = {
     "circuits.attribution.feature_circuits": ("CircuitSettings", "feature_circuits", "features_by_influence"),
     "circuits.attribution.frozen_pass": ("frozen_pass",),
     "circuits.attribution.naming": ("as_graph",),
+    "circuits.attribution.mean_connections": ("mean_connections",),
     "circuits.attribution.mean_paths": ("mean_paths",),
     "circuits.attribution.path_filters": ("paths_with",),
     "circuits.attribution.path_following": ("followed_paths",),
     "circuits.attribution.path_graph": ("paths_graph",),
     "circuits.attribution.path_search": ("PathSearch", "top_paths"),
+    "circuits.attribution.path_sums": ("path_sums",),
     "circuits.attribution.paths": ("summed_over_positions",),
     "circuits.attribution.pruning": ("pruned",),
     "circuits.attribution.qk_attribution": ("qk_attribution",),
     "circuits.attribution.stream_targets": ("stream_targets",),
     "circuits.attribution.targets": ("chosen_targets", "direction_targets", "logit_targets", "token_list_targets"),
     "circuits.attribution.validation": ("EditSettings", "measured_edits"),
+    "circuits.attribution.weight_views": (
+        "de_embedding",
+        "feature_directions",
+        "ov_norms",
+        "position_de_embedding",
+        "pullback",
+        "through_head",
+    ),
     "circuits.channels.causes": ("ComponentTrial",),
     "circuits.channels.channel_map": ("channel_map",),
     "circuits.channels.ends": ("token_ends",),
