@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from mechlab.models.language_model import LanguageModel
     from mechlab.models.loaders import load
     from mechlab.models.processing import processed
+    from mechlab.store.graph_file import read_graph, write_graph
     from mechlab.store.run import open_run
     from mechlab.training.config import TrainConfig
     from mechlab.training.finetune import finetune
@@ -218,6 +219,7 @@ _PLACES = {
     "models.language_model": ("LanguageModel",),
     "models.loaders": ("load",),
     "models.processing": ("processed",),
+    "store.graph_file": ("read_graph", "write_graph"),
     "store.run": ("open_run",),
     "training.config": ("TrainConfig",),
     "training.finetune": ("finetune",),

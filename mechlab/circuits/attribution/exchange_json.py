@@ -4,7 +4,6 @@ Feature numbers are those of Cantor's pairing of layer and number, which `schema
 `err_LAYER_POSITION`, so that no name stands twice; what is mechlab's alone stands under a key that others pass over.
 """
 
-from collections.abc import Iterable, Mapping
 from math import isqrt
 from typing import Any
 
@@ -35,11 +34,6 @@ def graph_to_json(described: DescribedGraph) -> dict[str, Any]:
             {"source": ids[edge.source], "target": ids[edge.target], "weight": edge.effect} for edge in graph.edges
         ],
     }
-
-
-def graph_list(graphs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what `graph-metadata.json` says beside files of graphs, which viewers list them by."""
-    return {"graphs": [graph["metadata"] for graph in graphs]}
 
 
 def paired(layer: int, number: int) -> int:

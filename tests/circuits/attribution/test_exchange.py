@@ -98,3 +98,5 @@ def test_a_graph_of_untraced_features_is_described_too():
     found = described_graph(few, pruned(few, nodes=1.0, edges=1.0), TARGETS, card())
     assert not [node for node in found.graph.nodes if node.kind == "feature"]
     assert found.metadata["mechlab"]["kept"]["of_features_traced"] == 0
+    least = described_graph(few, pruned(few, nodes=0.05), TARGETS, card(node_threshold=0.8))
+    assert least.metadata["node_threshold"] == 0.8, "the share asked for, where what is kept holds less"

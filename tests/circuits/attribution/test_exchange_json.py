@@ -8,7 +8,7 @@ from circuits.attribution.described_pieces import TARGETS, card, traced
 from circuits.attribution.exchange_schema import faults
 
 from mechlab.circuits.attribution.exchange import described_graph
-from mechlab.circuits.attribution.exchange_json import graph_list, graph_to_json, paired, unpaired
+from mechlab.circuits.attribution.exchange_json import graph_to_json, paired, unpaired
 from mechlab.circuits.attribution.pruning import pruned
 
 
@@ -70,10 +70,6 @@ def test_each_kind_of_node_stands_as_the_table_says(graph):
 def test_equal_graphs_give_equal_bytes(graph):
     again = traced()
     assert json.dumps(graph_to_json(described_graph(again, pruned(again), TARGETS, card()))) == json.dumps(graph)
-
-
-def test_the_list_beside_the_files_holds_their_metadata(graph):
-    assert graph_list([graph, graph]) == {"graphs": [graph["metadata"], graph["metadata"]]}
 
 
 def test_one_number_stands_for_a_layer_and_a_number():
