@@ -1,6 +1,6 @@
 """All that is known of all features, one line per feature: what a pass found, what a file holds, what pages show."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -83,17 +83,13 @@ class FeatureTable:
 
     def top(self, feature: int) -> tuple[Context, ...]:
         """Return a feature's strongest contexts, the strongest first."""
-        n = self.columns["top_place"].shape[1]
-        return tuple(self._context("top", feature, slot) for slot in range(n) if self._there("top", feature, slot))
+        return self._contexts("top", feature, slice(None))
 
     def bands(self, feature: int) -> tuple[tuple[Context, ...], ...]:
         """Return the contexts drawn from each band of a feature's activations, the weakest band first."""
         n = self.columns["band_place"].shape[1] // self.facts.n_bands
-        slots = [range(n * band, n * (band + 1)) for band in range(self.facts.n_bands)]
-        return tuple(
-            tuple(self._context("band", feature, slot) for slot in some if self._there("band", feature, slot))
-            for some in slots
-        )
+        slots = [slice(n * band, n * (band + 1)) for band in range(self.facts.n_bands)]
+        return tuple(self._contexts("band", feature, some) for some in slots)
 
     def logits(self, feature: int, side: str) -> tuple[tuple[str, float], ...]:
         """Return the tokens whose logits it raises (`top`) or lowers (`bottom`) most, in nats, if any."""
@@ -102,15 +98,14 @@ class FeatureTable:
         tokens, values = self.columns[f"logits_{side}"][feature], self.columns[f"logits_{side}_values"][feature]
         return tuple(zip((self.text_of[token] for token in tokens.tolist()), values.tolist(), strict=True))
 
-    def refuse_unknown(self, features: Iterator[int] | tuple[int, ...] | list[int]) -> None:
+    def refuse_unknown(self, features: Iterable[int]) -> None:
         """Pass if there are such features.
 
         Raises:
             UsageError: there is no such feature.
         """
         for feature in features:
-            if not 0 <= feature < len(self):
-                raise UsageError("no such feature", value=feature, remedy=f"Features are 0..{len(self) - 1}.")
+            refuse_beyond(feature, len(self))
 
     def stored(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return tables of at most two axes, and facts ready for JSON."""
@@ -137,13 +132,25 @@ class FeatureTable:
         shaped = {name: columns[name].unflatten(1, (-1, width)) for name in WITH_TEXT}
         return cls(known, {**columns, **shaped})
 
-    def _there(self, kind: str, feature: int, slot: int) -> bool:
-        return bool(self.columns[f"{kind}_place"][feature, slot] >= 0)
+    def _contexts(self, kind: str, feature: int, slots: slice) -> tuple[Context, ...]:
+        parts = (self.columns[f"{kind}_{part}"][feature, slots].tolist() for part in ("place", "tokens", "values"))
+        found = zip(*parts, strict=True)
+        return tuple(self._context(place, tokens, values) for place, tokens, values in found if place >= 0)
 
-    def _context(self, kind: str, feature: int, slot: int) -> Context:
-        tokens, values = (self.columns[f"{kind}_{part}"][feature, slot] for part in ("tokens", "values"))
-        inside = tokens >= 0
-        row, position = divmod(int(self.columns[f"{kind}_place"][feature, slot]), self.facts.row_length)
+    def _context(self, place: int, tokens: list[int], values: list[float]) -> Context:
+        row, position = divmod(place, self.facts.row_length)
         before = min(position, self.facts.n_before)
-        texts = tuple(self.text_of[token] for token in tokens[inside].tolist())
-        return Context(row, position - before, texts, tuple(values[inside].tolist()), before)
+        first = self.facts.n_before - before
+        inside = slice(first, first + sum(token >= 0 for token in tokens))
+        texts = tuple(self.text_of[token] for token in tokens[inside])
+        return Context(row, position - before, texts, tuple(values[inside]), before)
+
+
+def refuse_beyond(feature: int, n_features: int) -> None:
+    """Pass if there is such a feature among so many.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if not 0 <= feature < n_features:
+        raise UsageError("no such feature", value=feature, remedy=f"Features are 0..{n_features - 1}.")

@@ -15,6 +15,7 @@ VERBS = Registry(
         "evaluate": "mechlab.verbs.evaluate:VERB",
         "codes": "mechlab.verbs.codes:VERB",
         "channels": "mechlab.verbs.channels:VERB",
+        "features": "mechlab.verbs.features:VERB",
         "trace": "mechlab.verbs.trace:VERB",
         "show": "mechlab.verbs.show:VERB",
         "serve": "mechlab.verbs.serve:VERB",

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mechlab.core.config import Config as BaseConfig
-from mechlab.core.config import build
-from mechlab.core.errors import ArtifactError, UsageError
+from mechlab.core.errors import UsageError
 from mechlab.core.progress import Progress
 from mechlab.verbs.outcome import Outcome, Positional, Verb
-from mechlab.verbs.subject import SubjectConfig
 
 if TYPE_CHECKING:
     from mechlab.store.run import Run
@@ -40,13 +38,14 @@ def run(config: Config, progress: Progress) -> Outcome:
     from mechlab.store.writer import RunWriter
     from mechlab.verbs.steps.judging import judge
     from mechlab.verbs.steps.opening import held_out_rows, open_subject
+    from mechlab.verbs.steps.parent_run import parent_config, refuse_other_model
     from mechlab.verbs.steps.planning import plan_judging
     from mechlab.verbs.steps.reporting import RunCard, report_page
     from mechlab.verbs.steps.stored import stored_dictionary
 
     judged = find_run(config.run, config.root)
-    subject = open_subject(_subject(config, judged))
-    _refuse_other_model(judged, subject)
+    subject = open_subject(parent_config(config, judged))
+    refuse_other_model(judged, subject)
     _refuse_training_text(judged, subject)
     if config.dry_run:
         return plan_judging(subject)
@@ -75,14 +74,6 @@ def _outcome(done: "Run") -> Outcome:
     return Outcome(data, (table,), (f"run:  {done.folder}", f"open: {done.folder / 'report.html'}"))
 
 
-def _subject(config: Config, judged: "Run") -> SubjectConfig:
-    stored = {key: value for key, value in judged.manifest.config.items() if key in SubjectConfig.model_fields}
-    changed = config.model_dump(include={*SubjectConfig.model_fields}, exclude_none=True)
-    if "model" not in stored:
-        raise UsageError("run has no dictionary to judge", value=str(judged.folder), remedy="Give a run of `train`.")
-    return build(SubjectConfig, {**stored, **changed})
-
-
 def _identity(judged: "Run", subject: "Subject") -> Any:
     from mechlab.store.manifest import Identity
 
@@ -97,13 +88,6 @@ def _identity(judged: "Run", subject: "Subject") -> Any:
         model=subject.model_record,
         corpus=subject.corpus_record,
     )
-
-
-def _refuse_other_model(judged: "Run", subject: "Subject") -> None:
-    recorded = judged.manifest.model
-    if recorded is not None and recorded.fingerprint != subject.model.fingerprint:
-        remedy = f"The run was made on {recorded.fingerprint[:16]}; this is {subject.model.fingerprint[:16]}."
-        raise ArtifactError("model is not the one the run was made on", value=subject.config.model, remedy=remedy)
 
 
 def _refuse_training_text(judged: "Run", subject: "Subject") -> None:

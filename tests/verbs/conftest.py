@@ -69,3 +69,12 @@ def judged(trained):
     done = call("evaluate", out, "--eval-tokens", 512, "--json")
     assert done.code == 0, done.err
     return Path(done.data["run"]), done
+
+
+@pytest.fixture(scope="session")
+def looked_at(trained):
+    """Return the folder of the small run's features, looked at on a little text, and what the command printed."""
+    out, _ = trained
+    done = call("features", out, "--tokens", 1500, "--feature", "3,0", "--json")
+    assert done.code == 0, done.err
+    return Path(done.data["run"]), done
