@@ -39,21 +39,33 @@ class AttributionPageData(Config):
         """Return what the page of a graph shows.
 
         Raises:
-            UsageError: what is told of a feature is no JSON.
+            UsageError: what is told of a feature is no JSON, or the metadata are damaged.
         """
         metadata = described.metadata
-        own = metadata.get("mechlab") or {}
         return cls(
             title=in_text(metadata["prompt"]) or metadata["slug"],
             model=metadata["scan"],
             slug=metadata["slug"],
-            asked=" ".join([_asked(described), *_kept(own)]).replace(" %", "\u00a0%"),
-            scores=tuple(_scores(own.get("scores") or {})),
-            notes=tuple(_notes(described, own)),
-            facts=tuple(_facts(metadata)),
             graph=graph_to_json(described),
             features=dict(_features(described, details)),
+            **_words(described),
         )
+
+
+def _words(described: DescribedGraph) -> dict[str, Any]:
+    """Return what the metadata tell, in words; what others wrote may be of any shape."""
+    metadata = described.metadata
+    try:
+        own = metadata.get("mechlab") or {}
+        return {
+            "asked": " ".join([_asked(described), *_kept(own)]).replace(" %", "\u00a0%"),
+            "scores": tuple(_scores(own.get("scores") or {})),
+            "notes": tuple(_notes(described, own)),
+            "facts": tuple(_facts(metadata)),
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        remedy = f"{type(error).__name__}: {error}."
+        raise UsageError("metadata of the graph are damaged", value=metadata["slug"], remedy=remedy) from None
 
 
 def _asked(described: DescribedGraph) -> str:

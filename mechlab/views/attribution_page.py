@@ -27,7 +27,7 @@ def attribution_page(graph: Mapping[str, Any], feature_details: Mapping[str, Map
         feature_details: what is known of features, each a feature file, by `LAYER.NUMBER`.
 
     Raises:
-        UsageError: it is no such graph, or what is told of a feature is no JSON.
+        UsageError: it is no such graph, its metadata are damaged, or what is told of a feature is no JSON.
     """
     data = AttributionPageData.of(graph_from_json(graph), feature_details or {})
     return render_page("graph.html.jinja", data, SCRIPTS, has_figures=False)

@@ -60,6 +60,23 @@ def test_what_is_no_json_is_refused_in_one_line(wrong):
         of(sample_graph(), {name: {"act_max": wrong}})
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mechlab": [1]},
+        {"mechlab": {"kept": {"features": 3}}},
+        {"mechlab": {"scores": {"bias_share": "x"}}},
+        {"info": "me"},
+    ],
+)
+def test_metadata_of_another_shape_are_refused_in_one_line(wrong):
+    graph = json.loads(json.dumps(sample_graph()))
+    graph["metadata"] |= wrong
+    with pytest.raises(UsageError, match="metadata of the graph are damaged: 'a-graph'") as error:
+        of(graph)
+    assert "\n" not in str(error.value)
+
+
 def test_a_graph_that_asks_about_nothing_has_a_page():
     graph = json.loads(json.dumps(sample_graph()))
     gone = {node["node_id"] for node in graph["nodes"] if node["feature_type"] == "logit"}
