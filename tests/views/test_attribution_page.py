@@ -314,8 +314,8 @@ def test_hostile_texts_do_nothing_even_without_the_content_policy(graph, tmp_pat
 
 
 def large() -> dict[str, Any]:
-    """A foreign graph of 500 nodes and 10,000 links over 100 tokens and 24 layers."""
-    draw, n_layers, n_tokens = random.Random(0), 24, 100
+    """A foreign graph of 500 nodes and 10,000 links over 30 tokens and 12 layers."""
+    draw, n_layers, n_tokens = random.Random(0), 12, 30
     kinds = {"run_idx": 0, "reverse_ctx_idx": 0, "clerp": ""}
     nodes = [
         {"node_id": f"E_7_{at}", "feature": at, "layer": "E", "ctx_idx": at, "feature_type": "embedding",
