@@ -21,6 +21,7 @@ from mechlab.circuits.attribution.paths import Path, Step, largest
 from mechlab.circuits.attribution.sources import Sources, sources_of
 from mechlab.circuits.attribution.targets import Targets
 from mechlab.core.config import Config
+from mechlab.core.errors import UsageError
 
 AT_ONCE = 64
 
@@ -66,11 +67,13 @@ def top_paths(
         sources: all that adds to the pass, where it is known already.
 
     Raises:
-        UsageError: a pattern of steps is not understood.
+        UsageError: a pattern of steps is not understood, or there are more or fewer names than targets.
 
     Source: Dunefsky et al. 2024, "Transcoders Find Interpretable LLM Feature Circuits" (greedy search for paths). There
     only positive steps are followed, and biases and errors are no steps.
     """
+    if len(names) not in (0, len(targets)):
+        raise UsageError("names do not fit the targets", value=len(names), remedy=f"There are {len(targets)}.")
     asked = search or PathSearch()
     walk = _Search(Expansion(frozen, sources or sources_of(frozen)), asked, n)
     labels = names or [""] * len(targets)

@@ -115,7 +115,9 @@ def test_several_targets_have_paths_of_their_own_under_their_names():
     assert sizes == sorted(sizes, reverse=True) and str(found[0]).count(" → ") == len(found[0]) - 1
 
 
-def test_a_pattern_that_says_nothing_is_refused():
+def test_a_pattern_that_says_nothing_and_names_that_do_not_fit_are_refused():
     frozen, targets, _ = listed("gpt2", "relu with a skip", False)
+    with pytest.raises(UsageError, match=r"names do not fit the targets: 2\. There are 1"):
+        top_paths(frozen, targets, names=("one", "two"))
     with pytest.raises(UsageError, match="no such kind or condition of a step: 'layers<3'"):
         top_paths(frozen, targets, search=PathSearch(leave_out=("layers<3",)))
