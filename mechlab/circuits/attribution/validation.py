@@ -36,6 +36,7 @@ class EditSettings(Config):
     n: PositiveInt = Field(default=32, description="How many features; fewer if fewer were traced.")
     factor: float = Field(default=0.0, description="What codes are multiplied by; 0 takes the features away.")
     constant: float = Field(default=0.0, description="What is added to them; with factor 0 codes are clamped to it.")
+    n_directions: PositiveInt = Field(default=5, description="Random directions in the place of each feature.")
     seed: NonNegativeInt = Field(default=0, description="Seed of the controls.")
     rows_at_once: PositiveInt = Field(default=32, description="Edits in one pass.")
 
@@ -48,7 +49,7 @@ class Edited:
     """What edits of some features were predicted to do to each target, and what was measured.
 
     Attributes:
-        columns: of the features; those whose place a random direction takes.
+        columns: of the features; those whose places random directions take, several in turn.
         direct: predicted of the features, along their edges to the targets alone.
         total: predicted of the features, through all traced features.
         measured: by regime.
@@ -91,7 +92,8 @@ def measured_edits(
     if not len(chosen):
         raise UsageError("no feature to edit", value=0, remedy="Trace at least one.")
     beside = _drawn_beside(graph.sources, chosen, settings.seed)
-    groups: dict[Group, Tensor] = {"features": chosen, "random features": beside, "random directions": chosen}
+    groups: dict[Group, Tensor] = {"features": chosen, "random features": beside}
+    groups["random directions"] = chosen.repeat(settings.n_directions)
     own = graph.targets if targets is None else targets
     to_targets = attributed(graph.frozen, graph.sources, own).effects[:, : len(graph.sources.code)]
     trial, found = Trial(model, graph.frozen, graph.sources), dict[Group, Edited]()

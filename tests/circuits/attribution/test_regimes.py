@@ -93,7 +93,7 @@ def test_in_the_model_it_is_what_a_hook_on_the_mlp_does():
 
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_nothing_pushed_moves_nothing_and_the_held_passes_are_the_pass(family):
-    trial = trial_of(family, "relu with a skip")
+    trial = trial_of(family, "relu with a skip", bos=family == "gpt2")
     targets = logit_targets(trial.frozen, [3, 7])
     still = Push(torch.tensor([4, 4]), {1: torch.zeros(2, trial.frozen.spec.d_model, dtype=torch.float64)})
     for regime in ("direct", "replacement", "model"):

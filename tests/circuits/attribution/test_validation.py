@@ -58,13 +58,17 @@ def test_features_are_the_foremost_and_controls_stand_beside_them():
     ]
     assert places[0] <= places[1]
     turned = found["random directions"]
-    assert torch.equal(turned.columns, chosen) and torch.equal(turned.direct, found["features"].direct)
+    assert torch.equal(turned.columns, chosen.repeat(5))
+    assert torch.equal(turned.direct, found["features"].direct.repeat(5, 1))
+    assert not torch.allclose(turned.measured["direct"][:10], turned.measured["direct"][10:20])
     assert (turned.measured["direct"] - turned.direct).abs().max() > 0.1 * turned.direct.abs().max()
 
 
 def test_the_seed_decides_the_controls_and_nothing_else():
     model, graph = graph_of("gpt2", "topk")
-    one, same, other = (measured_edits(model, graph, EditSettings(n=8, seed=seed)) for seed in (1, 1, 2))
+    one, same, other = (
+        measured_edits(model, graph, EditSettings(n=8, seed=seed, n_directions=1)) for seed in (1, 1, 2)
+    )
     for group in one:
         assert torch.equal(one[group].columns, same[group].columns)
         assert torch.equal(one[group].measured["model"], same[group].measured["model"])
@@ -75,7 +79,7 @@ def test_the_seed_decides_the_controls_and_nothing_else():
 
 def test_rows_at_once_change_nothing_and_an_empty_graph_is_refused():
     model, graph = graph_of("llama", "relu")
-    few, many = (measured_edits(model, graph, EditSettings(n=7, rows_at_once=rows)) for rows in (2, 32))
+    few, many = (measured_edits(model, graph, EditSettings(n=7, rows_at_once=rows, n_directions=1)) for rows in (2, 32))
     for group, edited in few.items():
         assert torch.allclose(edited.measured["model"], many[group].measured["model"], atol=1e-5)
     with pytest.raises(UsageError, match="no feature to edit"):

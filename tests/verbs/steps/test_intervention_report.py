@@ -1,7 +1,6 @@
 """The report tells how far a graph's predictions hold: exactly where all is held, less in the model, not for noise."""
 
 import pytest
-import torch
 from circuits.attribution.small_passes import small_pass
 from scipy import stats
 
@@ -28,7 +27,7 @@ def test_it_holds_predictions_against_measurements():
     assert report.of("features", "model").spearman.value == pytest.approx(wanted)
     assert report.of("features", "replacement").pearson.value > 0.5
     noise = report.of("random directions", "direct")
-    assert noise.pearson.low < 0.3 and torch.tensor(noise.pearson.value).abs() < 0.6
+    assert noise.pearson.n == 5 * 24 and abs(noise.pearson.value) < 0.3
 
 
 def test_a_single_edit_has_no_interval():
