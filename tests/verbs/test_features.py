@@ -5,6 +5,7 @@ import shutil
 
 from small_run import FEATURES, assert_refused, call, contents, nothing_at, tiny_model
 
+from mechlab.corpora.tales.corpus import TalesCorpus
 from mechlab.store.run import open_run
 
 
@@ -55,6 +56,12 @@ def test_objects_are_written_one_for_each_feature(trained, looked_at, tmp_path):
     assert written[2].stem == "5", "layer 0, feature 2"
 
 
+def test_a_place_for_objects_that_is_a_file_is_refused(trained, looked_at, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = call("features", trained[0], "--tokens", 1500, "--objects", tmp_path / "file", "--quiet")
+    assert done.code == 2 and str(tmp_path / "file") in done.line
+
+
 def test_a_feature_there_is_not_is_refused(trained, tmp_path):
     done = call("features", trained[0], "--feature", FEATURES, "--out", tmp_path / "out")
     assert_refused(done, tmp_path / "out", "no such feature", FEATURES, f"0..{FEATURES - 1}")
@@ -71,8 +78,8 @@ def test_a_run_without_dictionary_is_refused(looked_at, tmp_path):
 
 
 def test_a_text_that_is_too_short_is_refused(trained, tmp_path):
-    (tmp_path / "short.txt").write_text("The day was warm .\n" * 9)
-    done = call("features", trained[0], "--corpus", tmp_path / "short.txt", "--out", tmp_path / "out")
+    (tmp_path / "short.txt").write_text(TalesCorpus().document(0).text)
+    done = call("features", trained[0], "--corpus", tmp_path / "short.txt", "--out", tmp_path / "out", "--quiet")
     assert_refused(done, tmp_path / "out", "corpus is too short", "1,000,000 asked")
 
 
@@ -85,7 +92,7 @@ def test_another_model_is_refused(trained, tmp_path):
 def test_a_damaged_table_is_refused(trained, looked_at, tmp_path):
     out = shutil.copytree(looked_at[0], tmp_path / "damaged")
     (out / "features.arrow").write_bytes((out / "features.arrow").read_bytes()[:-50])
-    done = call("features", trained[0], "--tokens", 1500, "--feature", "3", "--out", out)
+    done = call("features", trained[0], "--tokens", 1500, "--feature", "3", "--out", out, "--quiet")
     assert done.code != 0 and "features.arrow" in done.line
 
 

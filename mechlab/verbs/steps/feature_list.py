@@ -70,7 +70,6 @@ def _write_objects(run: Run, options: FeatureOptions) -> int:
     if len(layers) != 1 or not (layer := layers.pop()).isdigit():
         raise UsageError("viewers name features by one layer", value=site, remedy="This dictionary reads several.")
     features = options.features or range(len(stored_features(run)))
-    folder.mkdir(parents=True, exist_ok=True)
     for one in stored_objects(run, features):
         text = json.dumps(one, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         write_bytes(folder / f"{viewer_index(int(layer), one['index'])}.json", text.encode())

@@ -13,7 +13,7 @@ from mechlab.verbs.steps.planning import N_ROWS_TIMED, timed_capture
 from mechlab.views.numbers import duration, number
 from mechlab.views.table import Table
 
-GATHERING = 0.5  # of the codes' own time: what counting and keeping contexts takes, seen at 2,048 features
+GATHERING = 0.8  # of the codes' own time: what counting and keeping contexts takes, seen at 2,048 features
 
 
 @torch.no_grad()
