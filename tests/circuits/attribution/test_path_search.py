@@ -90,6 +90,22 @@ def test_a_narrow_beam_finds_true_paths_and_fewer():
             assert path.contribution == pytest.approx(wanted[names], abs=1e-10)
 
 
+def test_few_steps_and_a_narrow_beam_keep_what_brings_most_whatever_its_sign():
+    frozen, targets, _ = listed("gpt2", "relu with a skip", False)
+    short = PathSearch(beam=None, per_step=None, longest=3, complete=False)
+    every = top_paths(frozen, targets, n=None, search=short)
+    single, double = ([path for path in every if len(path) == length] for length in (2, 3))
+    for width in (7, 12):
+        few = PathSearch(beam=4, per_step=width, longest=3, complete=False)
+        found = top_paths(frozen, targets, n=None, search=few)
+        steps = [path for path in found if len(path) == 2]
+        assert [path.steps for path in steps] == [path.steps for path in single[:width]]
+        assert min(path.contribution for path in steps) < 0 < max(path.contribution for path in steps)
+        open_ = [path.steps for path in steps if not path.is_complete][:4]
+        below = [[path.steps for path in double if path.steps[1:] == one][:width] for one in open_]
+        assert {path.steps for path in found if len(path) == 3} == {steps for some in below for steps in some}
+
+
 def test_steps_that_are_left_out_are_not_taken_and_long_paths_are_cut():
     frozen, targets, _ = listed("gpt2", "relu with a skip", False)
     search = PathSearch(beam=None, per_step=None, leave_out=("position=0", "head layer>0", "error"), longest=4)
