@@ -18,7 +18,7 @@ def about_run(identity: Identity, parent: Run, subject: Subject, table: FeatureT
     """Return what all pages of the run say."""
     config = subject.config
     return FeatureAbout(
-        title=f"Features at {subject.route} of {Path(config.model).name}",
+        title=f"Features at {str(subject.route).replace('->', '→')} of {Path(config.model).name}",
         run_id=identity.run_id(),
         summary=_summary(subject, table),
         n_features=len(table),
