@@ -16,6 +16,7 @@ VERBS = Registry(
         "codes": "mechlab.verbs.codes:VERB",
         "channels": "mechlab.verbs.channels:VERB",
         "features": "mechlab.verbs.features:VERB",
+        "patch": "mechlab.verbs.patch:VERB",
         "trace": "mechlab.verbs.trace:VERB",
         "show": "mechlab.verbs.show:VERB",
         "serve": "mechlab.verbs.serve:VERB",
