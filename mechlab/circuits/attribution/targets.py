@@ -46,7 +46,7 @@ class Targets:
     def chosen(self, rows: Int[Tensor, "n_chosen"]) -> "Targets":
         """Return some of the targets."""
         parts = (one[rows] for one in (self.vectors, self.positions, self.bias, self.values))
-        return Targets(self.layer, *parts, self.before_heads, self.through_norm)
+        return Targets(self.layer, *parts, before_heads=self.before_heads, through_norm=self.through_norm)
 
 
 def feature_targets(frozen: FrozenPass, sources: Sources, layer: int) -> Targets:
