@@ -44,6 +44,16 @@ def test_over_a_step_that_is_not_there_nothing_comes():
     assert feature.position != 0 and moved.effects[0] == 0 != moved.effects[1]
 
 
+def test_a_head_that_writes_elsewhere_brings_nothing():
+    _, frozen, _ = small_pass("gpt2", n_pos=4)
+    targets = logit_targets(frozen, (3,))
+    found = paths_with(top_paths(frozen, targets, n=400, search=FEW), beginning=["token", "head"])[0]
+    first, head, *above = found.steps
+    assert head.position is not None
+    moved = (first, replace(head, position=head.position - 1), *above)
+    assert followed_paths(frozen, targets, [moved])[0].effects[:2] == (0, 0) and found.effects[1] != 0
+
+
 def test_a_path_to_no_target_is_refused():
     _, frozen, _ = small_pass("gpt2", n_pos=4)
     targets = logit_targets(frozen, (3, 7))
