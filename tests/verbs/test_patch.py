@@ -74,7 +74,6 @@ def test_a_path_is_one_score(model, tmp_path):
     [
         (("iio",), ("unknown prompt-pair task", "ioi")),
         (("ioi", "--method", "eap-gi"), ("unknown patching method", "eap-ig")),
-        (("greater_than", "--prompts", 50000), ("too few different prompts",)),
         (("ioi", "--prompts", 2), ("prompts",)),
         (("greater_than", "--corruption", "abc"), ("corruption",)),
         (("ioi", "--method", "path"), ("path and method do not fit",)),
