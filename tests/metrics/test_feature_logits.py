@@ -23,7 +23,7 @@ def model():
     return load(tiny("gpt2"), device="cpu")
 
 
-@pytest.mark.parametrize("numbers_at_once", [1 << 24, 100])
+@pytest.mark.parametrize("numbers_at_once", [1 << 24, 400])
 def test_extremes_are_those_of_each_feature_s_own_direction(model, monkeypatch, numbers_at_once):
     monkeypatch.setattr(feature_logits, "NUMBERS_AT_ONCE", numbers_at_once)
     dictionary = TopKDictionary(TopKConfig(d_in=32, d_sae=24, k=5))
