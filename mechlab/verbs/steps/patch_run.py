@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from mechlab.circuits.effects import passes
+from mechlab.circuits.outcomes import position_of
 from mechlab.circuits.patching.faithfulness import (
     SHARES,
     FaithfulnessCurve,
@@ -55,6 +56,8 @@ def patch_run(config: PatchOptions, progress: Progress) -> Run:
     model = load(config.model, device=config.device)
     use_threads(config.threads, model.spec.n_params)
     chosen_on, judged_on = halves(asked(config, model), config.seed)
+    for role in config.at:
+        position_of(chosen_on[0], role)
     identity = identity_of(config, model)
     out = config.out or Path("runs") / f"patch-{config.task}-{Path(model.name).name}-{identity.run_id()[:8]}"
     done = finished_run(out, identity)
