@@ -102,18 +102,22 @@ def test_the_foremost_tenth_of_features_leaves_more_of_the_outcome_than_random_t
 
 @dataclass(frozen=True)
 class Neuron:
-    """What one neuron is at the last token: an outcome whose cause is known."""
+    """What two neurons are at the last token: an outcome whose causes are known."""
 
     name: str = "neuron"
     sites: tuple[str, ...] = ("mlp_post.2",)
 
     def of(self, logits, read, pairs):
-        return 3 * read["mlp_post.2"][:, -1, 17]
+        return 3 * read["mlp_post.2"][:, -1, 17] + 90 * read["mlp_post.2"][:, -1, 5]
 
 
-def test_the_neuron_that_is_the_outcome_stands_first():
-    ranked = neuron_order(MODEL, TESTED_ON, Neuron(), seen_neurons(MODEL, TESTED_ON).values("zero"))
-    assert ranked[0] == (2, 17) and len(set(ranked)) == len(ranked) == 3 * MODEL.spec.d_mlp
+def test_the_neuron_whose_replacement_changes_the_outcome_stands_first_however_steep_another_is():
+    pairs = random_pairs(1, 5)
+    others = list(seen_neurons(MODEL, [pairs]).values("zero"))
+    others[2][5] = MODEL.activations(pairs.clean, ["mlp_post.2"])["mlp_post.2"][0, -1, 5]
+    ranked = neuron_order(MODEL, [pairs], Neuron(), others)
+    assert next(one for one in ranked if one[0] == 2) == (2, 17)
+    assert len(set(ranked)) == len(ranked) == 3 * MODEL.spec.d_mlp
 
 
 def test_the_seed_decides_what_is_drawn(kept):
