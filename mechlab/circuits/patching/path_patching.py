@@ -51,9 +51,9 @@ def path_patching(
     edges = path_edges(wiring, path)
     parts = []
     for pairs in runs(batches, settings):
-        here, carried = written(model, wiring, pairs.clean), written(model, wiring, pairs.corrupted)
+        carried = written(model, wiring, pairs.corrupted)
         for edge in edges[:-1]:
-            carried = _carried_on(model, wiring, pairs, carried, here, edge)
+            carried = _carried_on(model, wiring, pairs, carried, edge)
         nothing, last = torch.zeros_like(edges[-1]), edges[-1]
         before, after = outcomes_outside(model, wiring, pairs, carried, torch.stack([nothing, last]), outcome)
         parts.append(settings.sign * (after - before))
@@ -82,15 +82,9 @@ def path_edges(wiring: Wiring, path: Sequence[str]) -> list[Tensor]:
     return edges
 
 
-def _carried_on(
-    model: LanguageModel, wiring: Wiring, pairs: PromptPairs, carried: Written, here: Written, edge: Tensor
-) -> Written:
-    """Return what sources write when this edge alone carries a change: the run's own, but for the edge's reader."""
-    sites, reader = written_sites(wiring), int(edge.any(0).nonzero())
+def _carried_on(model: LanguageModel, wiring: Wiring, pairs: PromptPairs, carried: Written, edge: Tensor) -> Written:
+    """Return what sources write when this edge alone carries a change; of it the next takes what its reader writes."""
+    sites = written_sites(wiring)
     with change_edges(model, wiring, carried, edge[None]), model.read(*sites) as seen:
         model.logits(pairs.clean.to(model.device))
-        after = by_source(seen, sites)
-    own = list(wiring.written_by(wiring.readers[reader]))
-    changed = here.clone()
-    changed[:, :, own] = after[:, :, own]
-    return changed
+        return by_source(seen, sites)
