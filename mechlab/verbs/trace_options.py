@@ -15,7 +15,7 @@ class TraceOptions(Config):
     prompt: Annotated[str, Positional()] = Field(description="The text; the start token is put before it.")
     dictionaries: tuple[str, ...] = Field(
         description="A transcoder for every MLP, parted by commas: runs of `train` (folders or first digits of ids), "
-        "SAELens or circuit-tracer folders, checkpoints of transcoder_circuits."
+        "sweeps, SAELens or circuit-tracer folders, checkpoints of transcoder_circuits."
     )
     model: str = Field("tales", description="Built-in name, Hugging Face folder, or hub name.")
     target: tuple[str, ...] = Field(

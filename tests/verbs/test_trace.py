@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from small_run import assert_refused, call, contents
+from small_run import TEXT, assert_refused, call, contents
 
 from mechlab.models.loaders import load
 from mechlab.store.run import open_run
@@ -111,6 +111,21 @@ def test_missing_layers_and_transcoders_of_another_model_are_one_line(model, tra
     assert_refused(alone, tmp_path / "run", "layers have no transcoder", 1)
     other = call(*told, ",".join(map(str, transcoders)), "--model", "tales", "--out", tmp_path / "run")
     assert_refused(other, tmp_path / "run", "of another model", code=2)
+
+
+def test_a_sweep_is_as_good_as_its_members_and_two_for_a_layer_are_refused(model, tmp_path):
+    size = ("--features", 24, "--batch-size", 256, "--pool", 512, "--lr", 0.01, "--k", 4)
+    sites = ("--sites", "mlp.0,mlp.1", "--seeds", "0,1", "--out", tmp_path / "grid", "--json")
+    assert call("sweep", "topk", "--model", model, *TEXT, *size, *sites).code == 0
+    told = ("trace", PROMPT, "--model", model, "--target", "snow", "--json", "--dictionaries")
+    twice = call(*told, tmp_path / "grid", "--out", tmp_path / "run")
+    assert_refused(twice, tmp_path / "run", "two transcoders")
+    assert call("sweep", "topk", "--model", model, *TEXT, *size, *sites[:2], "--out", tmp_path / "one").code == 0
+    members = ",".join(str(path.parent) for path in sorted((tmp_path / "one").glob("*/run.json")))
+    whole, each = (
+        call(*told, paths, "--out", tmp_path / name) for name, paths in (("w", tmp_path / "one"), ("e", members))
+    )
+    assert whole.code == 0 and whole.data["id"] == each.data["id"] and members.count(",") == 1
 
 
 def test_a_traced_run_is_shown_with_what_acts_most(trace, tmp_path):

@@ -1,4 +1,4 @@
-"""Dictionaries from wherever they lie: a run, a SAELens folder, a circuit-tracer folder, a Dunefsky checkpoint.
+"""Dictionaries from wherever they lie: a run, a sweep, a SAELens or circuit-tracer folder, a Dunefsky checkpoint.
 
 A set of circuit-tracer's is a dictionary for each layer, or one cross-layer transcoder that names the hooks of all.
 """
@@ -20,6 +20,7 @@ from mechlab.store.circuit_tracer_folder import is_crosslayer, read_crosslayer, 
 from mechlab.store.dictionary_folder import CONFIG_NAME, read_dictionary
 from mechlab.store.manifest import MANIFEST_NAME
 from mechlab.store.run import DICTIONARY_NAME, Run, open_run
+from mechlab.store.sweep import SWEEP_NAME, read_sweep
 from mechlab.store.torch_archive import Record, read_torch_archive
 
 KEPT_NAMES = ("model_name", "hook_name", "hook_name_out", "hook_head_index", "context_size", "prepend_bos")
@@ -39,7 +40,7 @@ class Found:
 
 
 def find_dictionaries(text: str, root: Path) -> Iterator[Found]:
-    """Yield the dictionary of a run or file, or those of a set, first layer first.
+    """Yield the dictionary of a run or file, or those of a set, first layer first, or of a sweep.
 
     Args:
         text: a folder, a `.pt` file, or the first digits of a run's id.
@@ -53,6 +54,9 @@ def find_dictionaries(text: str, root: Path) -> Iterator[Found]:
         yield _checkpoint(path)
     elif (path / SET_CONFIG).is_file():
         yield from _set(path)
+    elif (sweep := read_sweep(path) if (path / SWEEP_NAME).is_file() else None) is not None:
+        for member in sweep.members:
+            yield from find_dictionaries(str(path / member.name), root)
     else:
         run = _run_of(path, text, root)
         cfg, tensors = read_dictionary(path if run is None else run.dictionary_folder())

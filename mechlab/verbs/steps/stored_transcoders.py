@@ -39,8 +39,8 @@ def open_transcoders(
     Args:
         model: whose MLPs they stand in for.
         paths: one or several of: the folder or the first digits of the id of a run, such as `train skip_transcoder
-            --site mlp.1` makes; a SAELens folder; a circuit-tracer folder, which holds all layers; a checkpoint (.pt)
-            of transcoder_circuits.
+            --site mlp.1` makes; the folder of a sweep; a SAELens folder; a circuit-tracer folder, which holds all
+            layers; a checkpoint (.pt) of transcoder_circuits.
         root: where ids are looked up.
 
     Raises:

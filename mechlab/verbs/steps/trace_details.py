@@ -17,6 +17,7 @@ from mechlab.store.catalog import find_run
 from mechlab.store.feature_table import read_features
 from mechlab.store.manifest import MANIFEST_NAME
 from mechlab.store.run import FEATURES_NAME, Run
+from mechlab.store.sweep import SWEEP_NAME, read_sweep
 from mechlab.verbs.trace_options import TraceOptions
 
 
@@ -73,6 +74,12 @@ def _layer(run: Run, table: FeatureTable, model: LanguageModel, transcoders: Tra
 
 
 def _dictionary_runs(config: TraceOptions) -> set[str]:
-    """Return the ids of the dictionaries that are runs."""
-    places = [path for path in config.dictionaries if (Path(path) / MANIFEST_NAME).is_file() or not Path(path).exists()]
-    return {find_run(path, config.root).id for path in places}
+    """Return the ids of the dictionaries that are runs, those of a sweep among them."""
+    known = set[str]()
+    for path in config.dictionaries:
+        if (Path(path) / SWEEP_NAME).is_file():
+            sweep = read_sweep(Path(path))
+            known |= {member.run for member in sweep.members} if sweep else set()
+        elif (Path(path) / MANIFEST_NAME).is_file() or not Path(path).exists():
+            known.add(find_run(path, config.root).id)
+    return known
