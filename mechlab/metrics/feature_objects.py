@@ -32,11 +32,6 @@ def feature_objects(table: FeatureTable, features: Iterable[int], transcoder_id:
     return [_object(table, feature, transcoder_id) for feature in chosen]
 
 
-def viewer_index(layer: int, feature: int) -> int:
-    """Return the one number by which viewers name a feature of a layer: Cantor's pairing."""
-    return (layer + feature) * (layer + feature + 1) // 2 + feature
-
-
 def _object(table: FeatureTable, feature: int, transcoder_id: str) -> dict[str, Any]:
     seen: set[tuple[str, ...]] = set()
     edges = [_rounded(edge) for edge in table.columns["edges"][feature].tolist()]

@@ -6,7 +6,7 @@ import pytest
 from metrics.sample_features import sample_table
 
 from mechlab.core.errors import UsageError
-from mechlab.metrics.feature_objects import feature_objects, viewer_index
+from mechlab.metrics.feature_objects import feature_objects
 
 FIELDS = {
     "transcoder_id": str, "index": int, "examples_quantiles": list, "top_logits": list, "bottom_logits": list,
@@ -55,8 +55,3 @@ def test_a_dead_feature_has_no_examples():
 def test_a_feature_there_is_not_is_refused():
     with pytest.raises(UsageError, match="no such feature"):
         feature_objects(sample_table(), [2], "run")
-
-
-def test_layer_and_feature_have_one_number_of_their_own():
-    numbers = {viewer_index(layer, feature) for layer in range(30) for feature in range(300)}
-    assert len(numbers) == 9000 and viewer_index(2, 3) == 18

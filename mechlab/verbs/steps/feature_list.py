@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mechlab.circuits.attribution.exchange_json import paired
 from mechlab.core.errors import UsageError
 from mechlab.metrics.bootstrap import mean_estimate
-from mechlab.metrics.feature_objects import viewer_index
 from mechlab.metrics.feature_table import FeatureTable
 from mechlab.store.disk import write_bytes
 from mechlab.store.manifest import Metric
@@ -72,7 +72,7 @@ def _write_objects(run: Run, options: FeatureOptions) -> int:
     features = options.features or range(len(stored_features(run)))
     for one in stored_objects(run, features):
         text = json.dumps(one, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        write_bytes(folder / f"{viewer_index(int(layer), one['index'])}.json", text.encode())
+        write_bytes(folder / f"{paired(int(layer), one['index'])}.json", text.encode())
     return len(features)
 
 

@@ -1,5 +1,6 @@
 """A traced prompt in the terminal: what acts most on the targets, read back from the run's tables."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -33,7 +34,9 @@ def first_effects(run: Run, n: int) -> tuple[dict[str, Any], tuple[Table, ...]]:
     """
     whole, words = stored_graph(run), prompt_words(run)
     targets = whole.places("target")
-    listed = [_target(whole, place, n, words) for place in targets]
+    places = dict(zip(whole.texts["name"], whole.numbers["position"].tolist(), strict=True))
+    at = {name: None if place == NOWHERE else words[place] for name, place in places.items()}
+    listed = [_target(whole, place, n, at) for place in targets]
     tables = tuple(_table(run, one, len(targets)) for one in listed[:N_TARGETS])
     return {"targets": listed}, tables
 
@@ -56,15 +59,10 @@ def prompt_words(run: Run) -> list[str]:
     return read_json(run.file(GRAPH_NAME), "graph")["metadata"]["prompt_tokens"]
 
 
-def _target(whole: WholeGraph, place: int, n: int, words: list[str]) -> dict[str, Any]:
-    places = {name: int(at) for name, at in zip(whole.texts["name"], whole.numbers["position"], strict=True)}
+def _target(whole: WholeGraph, place: int, n: int, at: Mapping[str, str | None]) -> dict[str, Any]:
     value, bias, weight = (float(whole.numbers[name][place]) for name in ("value", "bias", "influence"))
-    effects = [{**asdict(edge), "token": _word(words, places[edge.source])} for edge in whole.into(place, n)]
+    effects = [{**asdict(edge), "token": at[edge.source]} for edge in whole.into(place, n)]
     return {"name": whole.texts["name"][place], "value": value, "bias": bias, "weight": weight, "effects": effects}
-
-
-def _word(words: list[str], position: int) -> str | None:
-    return None if position == NOWHERE else words[position]
 
 
 def _table(run: Run, target: dict[str, Any], n_targets: int) -> Table:

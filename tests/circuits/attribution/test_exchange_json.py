@@ -75,4 +75,4 @@ def test_equal_graphs_give_equal_bytes(graph):
 def test_one_number_stands_for_a_layer_and_a_number():
     pairs = [(layer, number) for layer in range(40) for number in (*range(40), 24_575, 10**9)]
     assert [unpaired(paired(*pair)) for pair in pairs] == pairs
-    assert len({paired(*pair) for pair in pairs}) == len(pairs) and paired(3, 5) == 41
+    assert len({paired(*pair) for pair in pairs}) == len(pairs) and (paired(3, 5), paired(2, 3)) == (41, 18)
