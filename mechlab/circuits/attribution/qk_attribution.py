@@ -131,13 +131,15 @@ def qk_attribution(
     if max(places[1:]) > places[0]:
         remedy = f"Give keys at 0..{places[0]}."
         raise UsageError("key stands behind the query", value=max(places[1:]), remedy=remedy)
-    looking, looked_at = _Side(model, frozen, head, "q"), _Side(model, frozen, head, "k")
+    sources = sources_of(frozen)
+    stream = streams(frozen, sources).pre[head[0]][0]
+    looking, looked_at = (_Side(model, frozen, sources, stream, head, mode) for mode in ("q", "k"))
     keys, whole = (found(places[1]) for found in (looked_at.parts, looked_at.whole))
     if against is not None:
         keys, whole = keys - looked_at.parts(places[2]), whole - looked_at.whole(places[2])
     scale = score_scale(model, head[0])
     score = float(looking.whole(places[0]) @ whole) * scale
-    return QKAttribution(looking.sources, looking.parts(places[0]) * scale, keys, score)
+    return QKAttribution(sources, looking.parts(places[0]) * scale, keys, score)
 
 
 def _refuse_no_head(frozen: FrozenPass, head: Head) -> None:
@@ -147,17 +149,20 @@ def _refuse_no_head(frozen: FrozenPass, head: Head) -> None:
         raise UsageError("this model has no such head", value=f"{head[0]}.{head[1]}", remedy=remedy)
 
 
+@dataclass(frozen=True, eq=False)
 class _Side:
-    """A head's queries or keys: whole, and by what they are made of."""
+    """A head's queries or keys: whole, and by what they are made of; `stream` is what its layer's heads read."""
 
-    def __init__(self, model: LanguageModel, frozen: FrozenPass, head: Head, mode: Literal["q", "k"]) -> None:
-        self._model, self._frozen, self._mode = model, frozen, mode
-        self._layer, self._head = head
-        self.sources = sources_of(frozen)
+    model: LanguageModel
+    frozen: FrozenPass
+    sources: Sources
+    stream: Float[Tensor, "pos d_model"]
+    head: Head
+    mode: Literal["q", "k"]
 
     def parts(self, place: int) -> Parts:
         """Return what every source, and last the biases, add at a position."""
-        rows = attributed(self._frozen, self.sources, self._targets(place))
+        rows = attributed(self.frozen, self.sources, self._targets(place))
         return torch.cat([rows.effects, rows.bias[:, None]], 1).T @ self._finish(place)
 
     def whole(self, place: int) -> Float[Tensor, "d_head"]:
@@ -165,32 +170,28 @@ class _Side:
         return self._targets(place).values @ self._finish(place)
 
     def _targets(self, place: int) -> Targets:
-        frozen, weights = self._frozen, self._frozen.weights.layers[self._layer]
-        matrices, biases = (weights.W_Q, weights.b_Q) if self._mode == "q" else (weights.W_K, weights.b_K)
-        read = matrices[self._head].T
-        vectors = frozen.centred(read * weights.ln1_w) / frozen.layers[self._layer].ln1[place]
-        bias = read @ weights.ln1_b + biases[self._head]
-        values = vectors @ self._stream[place] + bias
+        frozen, weights = self.frozen, self.frozen.weights.layers[self.head[0]]
+        matrices, biases = (weights.W_Q, weights.b_Q) if self.mode == "q" else (weights.W_K, weights.b_K)
+        read = matrices[self.head[1]].T
+        vectors = frozen.centred(read * weights.ln1_w) / frozen.layers[self.head[0]].ln1[place]
+        bias = read @ weights.ln1_b + biases[self.head[1]]
+        values = vectors @ self.stream[place] + bias
         places = torch.full((len(read),), place, device=read.device)
-        return Targets(self._layer, vectors, places, bias, values, before_heads=True)
-
-    @cached_property
-    def _stream(self) -> Float[Tensor, "pos d_model"]:
-        return streams(self._frozen, self.sources).pre[self._layer][0]
+        return Targets(self.head[0], vectors, places, bias, values, before_heads=True)
 
     def _finish(self, place: int) -> Float[Tensor, "d_head d_head"]:
         """Return what is done to a query or key before it is compared: its own norm, and the turn."""
-        weights = self._frozen.weights.layers[self._layer]
-        gain = weights.q_norm_w if self._mode == "q" else weights.k_norm_w
-        turned = turn(self._model, place)
-        done = torch.eye(self._frozen.spec.d_head, dtype=torch.float64) if turned is None else turned
-        done = done.to(self._frozen.final)
+        weights = self.frozen.weights.layers[self.head[0]]
+        gain = weights.q_norm_w if self.mode == "q" else weights.k_norm_w
+        turned = turn(self.model, place)
+        done = torch.eye(self.frozen.spec.d_head, dtype=torch.float64) if turned is None else turned
+        done = done.to(self.frozen.final)
         return done if gain is None else (gain / self._own_divisors[place])[:, None] * done
 
     @cached_property
     def _own_divisors(self) -> Float[Tensor, "pos 1"]:
-        spec, name = self._frozen.spec, f"{self._mode}_norm_scale.{self._layer}"
-        with self._model.edit({name: torch.clone}):  # handed back, a norm in float64 does not round to float32
-            seen = self._model.activations(self._frozen.tokens[None], [name])[name][0]
-        own = self._head if self._mode == "q" else self._head * spec.n_kv_heads // spec.n_heads
+        spec, name = self.frozen.spec, f"{self.mode}_norm_scale.{self.head[0]}"
+        with self.model.edit({name: torch.clone}):  # handed back, a norm in float64 does not round to float32
+            seen = self.model.activations(self.frozen.tokens[None], [name])[name][0]
+        own = self.head[1] if self.mode == "q" else self.head[1] * spec.n_kv_heads // spec.n_heads
         return seen[:, own]
