@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.circuits.attribution.frozen_pass import FrozenPass
-from mechlab.circuits.attribution.sources import sources_of
+from mechlab.circuits.attribution.sources import Sources, sources_of
 from mechlab.circuits.attribution.streams import streams
 from mechlab.circuits.attribution.targets import Targets, position_of
 from mechlab.core.errors import UsageError
@@ -18,7 +18,12 @@ KINDS = ("resid_pre", "resid_mid", "resid_post")
 
 @torch.no_grad()
 def stream_targets(
-    frozen: FrozenPass, place: str, directions: Float[Tensor, "n d_model"], positions: Sequence[int] = (-1,)
+    frozen: FrozenPass,
+    place: str,
+    directions: Float[Tensor, "n d_model"],
+    positions: Sequence[int] = (-1,),
+    *,
+    sources: Sources | None = None,
 ) -> Targets:
     """Return how far the stream goes along each direction, at each position.
 
@@ -27,6 +32,7 @@ def stream_targets(
         place: `resid_pre.L`, `resid_mid.L` or `resid_post.L`.
         directions: what the stream is multiplied by, as it is: no norm comes between.
         positions: where, counted from the end if negative.
+        sources: all that adds to the pass, where it is known already.
 
     Raises:
         UsageError: there is no such position, or the place is not in the stream.
@@ -37,7 +43,7 @@ def stream_targets(
     if site.kind not in KINDS or site.layer is None:
         remedy = f"Give one of {', '.join(KINDS)} and a layer."
         raise UsageError("place is not in the residual stream", value=place, remedy=remedy)
-    seen, is_mid = streams(frozen, sources_of(frozen)), site.kind == "resid_mid"
+    seen, is_mid = streams(frozen, sources or sources_of(frozen)), site.kind == "resid_mid"
     layer = site.layer + (site.kind == "resid_post")
     stream = (seen.mid if is_mid else seen.pre)[layer][0]
     where = torch.tensor([position_of(frozen, one) for one in positions], device=frozen.final.device)

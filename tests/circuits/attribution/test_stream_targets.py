@@ -22,7 +22,7 @@ def test_rows_and_biases_sum_to_what_the_stream_is(family, kind, bos):
     model, frozen, sources = small_pass(family, kind, bos=bos)
     kinds = ["resid_pre", "resid_post", *([] if model.spec.parallel else ["resid_mid"])]
     for place in (f"{one}.{layer}" for one in kinds for layer in range(model.spec.n_layers)):
-        targets = stream_targets(frozen, place, directions(), (-1, 2))
+        targets = stream_targets(frozen, place, directions(), (-1, 2), sources=sources)
         missing = attributed(frozen, sources, targets).missing(targets)
         assert (missing.abs() / (1 + targets.values.abs())).max() < 1e-10, place
         stream = model.activations(frozen.tokens[None], [place])[place][0, [-1, 2]]
