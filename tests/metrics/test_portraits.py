@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from oracles.planted_model import knowing_dictionary, labelled_rows
-from oracles.tiny_models import tiny, token_rows
+from oracles.tiny_models import tiny
 from oracles.toy_model import ToyModel
 
 from mechlab.core.errors import UsageError
@@ -29,10 +29,8 @@ def dictionary() -> TopKDictionary:
 
 
 @pytest.fixture(scope="module")
-def rows() -> TokenRows:
-    tokens = token_rows(n_rows=41, n_pos=30)
-    labels = {"even": torch.where(tokens % 2 == 0, 0, -1).to(torch.int8)}
-    return TokenRows(tokens.int(), tokens % 11 == 0, "rows", labels, {"even": ("yes",)})
+def rows(even_rows) -> TokenRows:
+    return even_rows
 
 
 @pytest.fixture(scope="module")
