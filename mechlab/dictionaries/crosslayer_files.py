@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mechlab.core.errors import ArtifactError, UsageError
@@ -64,7 +65,11 @@ def from_files(files: Mapping[str, Mapping[str, Tensor]]) -> CrosslayerTranscode
             tensors[f"threshold_{layer}"] = tensors[f"b_enc_{layer}"] * 0
     try:
         (features, d_in), d_out = tensors["W_enc_0"].shape, tensors["b_dec_0"].shape[0]
-        dictionary = CrosslayerTranscoder(CrosslayerTranscoderConfig.of_layers(n, d_in, features, d_out))
+        config = CrosslayerTranscoderConfig.of_layers(n, d_in, features, d_out)
+        with torch.device(
+            "meta"
+        ):  # nothing is drawn and no memory taken: every tensor is replaced by one that is given
+            dictionary = CrosslayerTranscoder(config)
         dictionary.load_saelens(tensors)
     except KeyError as error:
         remedy = f"Its {n} layers each have W_enc, b_enc, b_dec and W_dec."

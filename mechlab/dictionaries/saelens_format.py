@@ -9,6 +9,7 @@ with `W_skip [d_out, d_in]`. SAELens knows those of `standard` (which it leaves 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mechlab.core.config import build
@@ -73,7 +74,9 @@ def from_saelens(cfg: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Dicti
             remedy="Only folders with normalize_activations: none can be read; fold it into the weights in SAELens.",
         )
     details = cfg.get("metadata", {}).get("training_architecture_details") or {}
-    dictionary = kind(build(kind.Config, kind.options_of_saelens({**details, **cfg, "skip": skip})))
+    config = build(kind.Config, kind.options_of_saelens({**details, **cfg, "skip": skip}))
+    with torch.device("meta"):  # nothing is drawn and no memory taken: every tensor is replaced by one that is given
+        dictionary = kind(config)
     try:
         dictionary.load_saelens(tensors)
     except KeyError as error:

@@ -4,7 +4,7 @@ Two kinds stand behind one face: a transcoder for each layer, with a skip or wit
 whose features write to their own layer and all later ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -35,7 +35,7 @@ class TranscoderSet:
             `resid_mid`.
     """
 
-    layers: tuple[Dictionary, ...]
+    layers: Sequence[Dictionary]
     read_kind: str
 
     @staticmethod
@@ -77,6 +77,14 @@ class TranscoderSet:
         made = {key: deepcopy(one).to(dtype) for key, one in different.items()}
         return replace(self, layers=tuple(made[id(one)] for one in self.layers))
 
+    def opened(self, layer: int) -> Dictionary:
+        """Return a layer's transcoder with all its weights."""
+        return self.layers[layer]
+
+    def reach(self, layer: int) -> range:
+        """Return the layers whose MLP outputs a layer's features write to."""
+        return range(layer, self.n_layers if isinstance(self.layers[layer], Crosslayer) else layer + 1)
+
     def site(self, layer: int) -> str:
         """Return the place that a layer's features read."""
         return f"{self.read_kind}.{layer}"
@@ -88,29 +96,29 @@ class TranscoderSet:
 
     def codes(self, layer: int, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch n_features"]:
         """Return the codes of a layer's features."""
-        own = self.layers[layer]
+        own = self.opened(layer)
         return own.encode_layer(layer, x) if isinstance(own, Crosslayer) else own.encode(x)
 
     def written_by(
         self, layer: int, codes: Float[Tensor, "*batch n_features"]
     ) -> Float[Tensor, "*batch layers_from_here d_model"]:
         """Return what codes of a layer's features add to the MLP outputs of that layer and of later ones they reach."""
-        own = self.layers[layer]
+        own = self.opened(layer)
         if isinstance(own, Crosslayer):
             return own.written_by(layer, codes)
         return (own.decode(codes) - own.b_dec)[..., None, :]
 
     def readers(self, layer: int, features: Features) -> tuple[Vectors, Float[Tensor, "n"]]:
         """Return rows and biases that give, with what the layer reads, the features' codes where they are on."""
-        return readers(self.layers[layer], self._numbers(layer, features))
+        return readers(self.opened(layer), self._numbers(layer, features))
 
     def writers(self, layer: int, features: Features, target: int) -> Vectors | None:
         """Return what codes of 1 add to a layer's MLP output; None where features of this layer add nothing."""
-        own = self.layers[layer]
-        if not isinstance(own, Crosslayer):
-            return writers(own, features) if target == layer else None
-        if target < layer:
+        if target not in self.reach(layer):
             return None
+        own = self.opened(layer)
+        if not isinstance(own, Crosslayer):
+            return writers(own, features)
         block = own.decoder[layer].detach()[features].unflatten(1, (-1, own.config.d_layer_out))
         return block[:, target - layer] / code_units(own, self._numbers(layer, features))[:, None]
 

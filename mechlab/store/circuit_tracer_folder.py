@@ -29,11 +29,11 @@ def write_transcoders(folder: Path, config: Mapping[str, Any], layers: Sequence[
     write_bytes(folder / CONFIG_NAME, yaml.safe_dump(dict(config), sort_keys=False).encode())
 
 
-def read_transcoders(folder: Path) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
-    """Return the config of a set of transcoders, and the tensors of each layer from the first on.
+def find_transcoders(folder: Path) -> tuple[dict[str, Any], list[Path]]:
+    """Return the config of a set of transcoders, and the file of each layer from the first on.
 
     Raises:
-        ArtifactError: a layer is missing or damaged, or the folder holds something else.
+        ArtifactError: a layer is missing, or the folder holds something else.
         ConfigError: the config is missing or is not YAML.
     """
     config = read_yaml(folder / CONFIG_NAME)
@@ -43,7 +43,7 @@ def read_transcoders(folder: Path) -> tuple[dict[str, Any], list[dict[str, Tenso
     if sorted(found) != list(range(len(found))) or not found:
         remedy = f"It has {', '.join(f'layer_{number}' for number in sorted(found)) or 'none'}."
         raise ArtifactError("layers are missing", value=str(folder), remedy=remedy)
-    return config, [read_tensors(found[number]) for number in sorted(found)]
+    return config, [found[number] for number in sorted(found)]
 
 
 def is_crosslayer(folder: Path) -> bool:

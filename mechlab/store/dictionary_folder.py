@@ -28,6 +28,15 @@ def read_dictionary(folder: Path, device: str | torch.device = "cpu") -> tuple[d
     Raises:
         ArtifactError: the folder or one of its files is missing or damaged, or it holds pickled weights.
     """
+    return read_dictionary_config(folder), read_tensors(folder / WEIGHTS_NAME, device=device)
+
+
+def read_dictionary_config(folder: Path) -> dict[str, Any]:
+    """Return a dictionary's config, its weights left on the disk.
+
+    Raises:
+        ArtifactError: the folder or its config is missing or damaged, or it holds pickled weights.
+    """
     if not folder.is_dir():
         remedy = "Give a folder with cfg.json and sae_weights.safetensors."
         raise ArtifactError("dictionary folder is missing", value=str(folder), remedy=remedy)
@@ -35,4 +44,4 @@ def read_dictionary(folder: Path, device: str | torch.device = "cpu") -> tuple[d
     pickles = [path for path in sorted(folder.iterdir()) if path.suffix in PICKLE_SUFFIXES]
     if pickles and not weights.exists():
         raise ArtifactError("dictionary's weights are a pickle file", value=str(pickles[0]), remedy=CONVERT)
-    return read_json(folder / CONFIG_NAME, "dictionary's config"), read_tensors(weights, device=device)
+    return read_json(folder / CONFIG_NAME, "dictionary's config")

@@ -8,7 +8,7 @@ import yaml
 from safetensors.torch import load_file
 
 from mechlab.core.errors import ArtifactError, ConfigError
-from mechlab.store.circuit_tracer_folder import is_crosslayer, read_crosslayer, read_transcoders, write_transcoders
+from mechlab.store.circuit_tracer_folder import find_transcoders, is_crosslayer, read_crosslayer, write_transcoders
 from mechlab.store.tensors import write_tensors
 
 CONFIG = {"model_name": "some/model", "model_kind": "transcoder_set", "feature_input_hook": "hook_resid_mid"}
@@ -22,24 +22,24 @@ def test_it_is_one_file_per_layer_and_a_config_that_yaml_reads(tmp_path: Path) -
     write_transcoders(tmp_path, CONFIG, layers(11))
     assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == CONFIG
     assert torch.equal(load_file(tmp_path / "layer_10.safetensors")["W_enc"], torch.full((3, 2), 10.0))
-    config, found = read_transcoders(tmp_path)
+    config, found = find_transcoders(tmp_path)
     assert config == CONFIG
-    assert [layer["W_enc"][0, 0].item() for layer in found] == list(range(11))
+    assert [load_file(file)["W_enc"][0, 0].item() for file in found] == list(range(11))
 
 
 def test_a_gap_in_the_layers_is_refused(tmp_path: Path) -> None:
     write_transcoders(tmp_path, CONFIG, layers(3))
     (tmp_path / "layer_1.safetensors").unlink()
     with pytest.raises(ArtifactError, match=r"layers are missing.*layer_0, layer_2"):
-        read_transcoders(tmp_path)
+        find_transcoders(tmp_path)
 
 
 def test_another_kind_of_folder_is_refused(tmp_path: Path) -> None:
     write_transcoders(tmp_path, {**CONFIG, "model_kind": "cross_layer_transcoder"}, layers(1))
     with pytest.raises(ArtifactError, match=r"no set of transcoders.*cross_layer_transcoder"):
-        read_transcoders(tmp_path)
+        find_transcoders(tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_transcoders(tmp_path / "nowhere")
+        find_transcoders(tmp_path / "nowhere")
 
 
 def test_files_of_a_cross_layer_transcoder_are_read_by_name(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ Columns stand in this order: features by layer, position and number; errors by l
 where they are learned; what the MLPs write at a leading BOS, by layer. What never varies is no column but the bias.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float, Int
@@ -27,11 +29,20 @@ class Written:
 
 
 @dataclass(frozen=True, eq=False)
+class Reading:
+    """What features that are on read of what their layer reads, in the order of their columns."""
+
+    rows: Float[Tensor, "n d_model"]
+    bias: Float[Tensor, "n"]
+
+
+@dataclass(frozen=True, eq=False)
 class Sources:
     """What adds to a frozen pass.
 
     Attributes:
         layer, position, feature, code: of every feature that is on.
+        readings: what each layer's features read.
         written: what features add to each layer's MLP output.
         errors: what the transcoders leave of each MLP's output; zero at a leading BOS.
         constants: what the transcoders add by themselves; zero at a leading BOS.
@@ -44,6 +55,7 @@ class Sources:
     position: Int[Tensor, "n_features"]
     feature: Int[Tensor, "n_features"]
     code: Float[Tensor, "n_features"]
+    readings: tuple[Reading, ...]
     written: tuple[Written, ...]
     errors: Float[Tensor, "n_layers pos d_model"]
     constants: Float[Tensor, "n_layers pos d_model"]
@@ -80,9 +92,11 @@ def sources_of(frozen: FrozenPass) -> Sources:
     Raises:
         UsageError: a feature's code is not what its encoder gives (gated kinds): attribution would not be exact.
     """
-    weights = frozen.weights
-    layer, position, feature, code = _active(frozen)
-    written = tuple(_written(frozen, target, layer, position, feature, code) for target in range(frozen.spec.n_layers))
+    weights, found = frozen.weights, [_active(frozen, layer) for layer in range(frozen.spec.n_layers)]
+    position, feature, code = (
+        torch.cat([getattr(one, name) for one in found]) for name in ("position", "feature", "code")
+    )
+    written = _written(found)
     rebuilt = torch.stack([_summed(one, frozen) for one in written])
     outputs = torch.stack([one.written for one in frozen.layers])
     biases = torch.stack([frozen.transcoders.bias(one) for one in range(len(outputs))])
@@ -91,10 +105,11 @@ def sources_of(frozen: FrozenPass) -> Sources:
     if frozen.has_bos:
         errors[:, 0], constants[:, 0] = 0, 0
     return Sources(
-        layer=layer,
+        layer=torch.repeat_interleave(torch.tensor([len(one.code) for one in found], device=code.device)),
         position=position,
         feature=feature,
         code=code,
+        readings=tuple(one.reading for one in found),
         written=written,
         errors=errors,
         constants=constants,
@@ -104,47 +119,60 @@ def sources_of(frozen: FrozenPass) -> Sources:
     )
 
 
-def _active(frozen: FrozenPass) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return layer, position, number and code of every feature that is on, but at a leading BOS."""
-    found = []
-    for layer, one in enumerate(frozen.layers):
-        codes = frozen.transcoders.codes(layer, one.read)
-        if frozen.has_bos:
-            codes = codes.clone()
-            codes[0] = 0
-        positions, features = codes.nonzero(as_tuple=True)
-        values = codes[positions, features]
-        _refuse_what_is_not_linear(frozen, layer, positions, features, values)
-        found.append((torch.full_like(positions, layer), positions, features, values))
-    layers, positions, features, values = (torch.cat(part) for part in zip(*found, strict=True))
-    return layers, positions, features, values
+@dataclass(frozen=True, eq=False)
+class _Active:
+    """A layer's features that are on: where, which, how much, what they read and what they write to which layers."""
+
+    position: Int[Tensor, "n"]
+    feature: Int[Tensor, "n"]
+    code: Float[Tensor, "n"]
+    reading: Reading
+    writes: dict[int, Float[Tensor, "n d_model"]]
 
 
-def _refuse_what_is_not_linear(
-    frozen: FrozenPass, layer: int, positions: Tensor, features: Tensor, values: Tensor
-) -> None:
-    rows, biases = frozen.transcoders.readers(layer, features)
-    given = (frozen.layers[layer].read[positions] * rows).sum(-1) + biases
-    far = (given - values).abs() > SLACK * (1 + values.abs())
+def _active(frozen: FrozenPass, layer: int) -> _Active:
+    """Return a layer's features that are on, but at a leading BOS; all that its weights are needed for, in one go."""
+    transcoders = frozen.transcoders
+    codes = transcoders.codes(layer, frozen.layers[layer].read)
+    if frozen.has_bos:
+        codes = codes.clone()
+        codes[0] = 0
+    position, feature = codes.nonzero(as_tuple=True)
+    code, reading = codes[position, feature], Reading(*transcoders.readers(layer, feature))
+    _refuse_what_is_not_linear(layer, feature, code, frozen.layers[layer].read[position], reading)
+    writes = {}
+    for target in transcoders.reach(layer):
+        rows = transcoders.writers(layer, feature, target)
+        assert rows is not None
+        writes[target] = rows * code[:, None]
+    return _Active(position, feature, code, reading, writes)
+
+
+def _refuse_what_is_not_linear(layer: int, feature: Tensor, code: Tensor, read: Tensor, reading: Reading) -> None:
+    given = (read * reading.rows).sum(-1) + reading.bias
+    far = (given - code).abs() > SLACK * (1 + code.abs())
     if far.any():
-        value = f"layer {layer}, feature {int(features[far][0])}"
+        value = f"layer {layer}, feature {int(feature[far][0])}"
         remedy = "Take relu, jumprelu, topk or batchtopk transcoders."
         raise UsageError("code is not what the encoder gives", value=value, remedy=remedy)
 
 
-def _written(
-    frozen: FrozenPass, target: int, layer: Tensor, position: Tensor, feature: Tensor, code: Tensor
-) -> Written:
-    columns, vectors = [], []
-    for source in range(target + 1):
-        own = (layer == source).nonzero().squeeze(1)
-        rows = frozen.transcoders.writers(source, feature[own], target)
-        if rows is not None:
-            columns.append(own)
-            vectors.append(rows * code[own, None])
-    all_columns, all_vectors = torch.cat(columns), torch.cat(vectors)
-    order = position[all_columns].argsort(stable=True)
-    return Written(all_columns[order], position[all_columns[order]], all_vectors[order])
+def _written(found: Sequence[_Active]) -> tuple[Written, ...]:
+    """Return what the features of all layers write to each layer's output, by position."""
+    starts = list(accumulate((len(one.code) for one in found), initial=0))
+    written = []
+    for target in range(len(found)):
+        own = [source for source, one in enumerate(found) if target in one.writes]
+        columns = torch.cat(
+            [starts[source] + torch.arange(len(found[source].code), device=found[0].code.device) for source in own]
+        )
+        positions, vectors = (
+            torch.cat(part)
+            for part in zip(*((found[one].position, found[one].writes[target]) for one in own), strict=True)
+        )
+        order = positions.argsort(stable=True)
+        written.append(Written(columns[order], positions[order], vectors[order]))
+    return tuple(written)
 
 
 def _summed(written: Written, frozen: FrozenPass) -> Tensor:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechlab.circuits.attribution.frozen_pass import FrozenPass
-from mechlab.circuits.attribution.sources import Sources
+from mechlab.circuits.attribution.sources import Reading, Sources
 from mechlab.core.errors import UsageError
 
 
@@ -51,8 +51,7 @@ class Targets:
 
 def feature_targets(frozen: FrozenPass, sources: Sources, layer: int) -> Targets:
     """Return all features of a layer that are on, in the order of their columns."""
-    own = sources.layer == layer
-    return _features(frozen, layer, sources.feature[own], sources.position[own])
+    return _features(frozen, layer, sources.readings[layer], sources.position[sources.layer == layer])
 
 
 def chosen_targets(frozen: FrozenPass, layer: int, chosen: Sequence[tuple[int, int]]) -> Targets:
@@ -68,18 +67,18 @@ def chosen_targets(frozen: FrozenPass, layer: int, chosen: Sequence[tuple[int, i
     """
     if not 0 <= layer < frozen.spec.n_layers:
         raise UsageError("no such layer", value=layer, remedy=f"Layers are 0..{frozen.spec.n_layers - 1}.")
-    n_features = frozen.transcoders.codes(layer, frozen.layers[layer].read[:1]).shape[1]
+    n_features = frozen.transcoders.n_features(layer)
     for feature, _ in chosen:
         if not 0 <= feature < n_features:
             raise UsageError("no such feature", value=feature, remedy=f"Features are 0..{n_features - 1}.")
     places = [(feature, position_of(frozen, position)) for feature, position in chosen]
     features, positions = torch.tensor(places, dtype=torch.long, device=frozen.final.device).view(-1, 2).unbind(1)
-    return _features(frozen, layer, features, positions)
+    return _features(frozen, layer, Reading(*frozen.transcoders.readers(layer, features)), positions)
 
 
 @torch.no_grad()
-def _features(frozen: FrozenPass, layer: int, features: Tensor, positions: Tensor) -> Targets:
-    rows, bias = frozen.transcoders.readers(layer, features)
+def _features(frozen: FrozenPass, layer: int, reading: Reading, positions: Tensor) -> Targets:
+    rows, bias = reading.rows, reading.bias
     divisor = frozen.layers[layer].read_divisor
     vectors = rows if divisor is None else frozen.centred(rows) / divisor[positions]
     values = (rows * frozen.layers[layer].read[positions]).sum(-1) + bias

@@ -28,7 +28,7 @@ def feature_directions(
 
     Source: Dunefsky et al. 2024, "Transcoders Find Interpretable LLM Feature Circuits" (encoder rows as vectors).
     """
-    numbers = torch.tensor(list(features), dtype=torch.long, device=transcoders.layers[layer].b_enc.device)
+    numbers = torch.tensor(list(features), dtype=torch.long, device=transcoders.bias(layer).device)
     rows, _ = transcoders.readers(layer, numbers)
     return _centred(model.spec, rows) if transcoders.read_kind.endswith("_normalized") else rows
 
@@ -49,9 +49,8 @@ def pullback(
     factor).
     """
     last = layer + 1 if before is None else before
-    n_features = transcoders.codes(layer, directions.new_zeros(1, directions.shape[1])).shape[1]
-    every = torch.arange(n_features, device=directions.device)
-    found = directions.new_zeros(len(directions), n_features)
+    every = torch.arange(transcoders.n_features(layer), device=directions.device)
+    found = directions.new_zeros(len(directions), len(every))
     for target in range(layer, last):
         rows = transcoders.writers(layer, every, target)
         if rows is not None:

@@ -3,8 +3,9 @@
 A set of circuit-tracer's is a dictionary for each layer, or one cross-layer transcoder that names the hooks of all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from mechlab.dictionaries.dunefsky_format import CONFIG_CLASSES, from_dunefsky, 
 from mechlab.dictionaries.saelens_format import from_saelens
 from mechlab.store.catalog import find_run
 from mechlab.store.circuit_tracer_folder import CONFIG_NAME as SET_CONFIG
-from mechlab.store.circuit_tracer_folder import is_crosslayer, read_crosslayer, read_transcoders
-from mechlab.store.dictionary_folder import CONFIG_NAME, read_dictionary
+from mechlab.store.circuit_tracer_folder import find_transcoders, is_crosslayer, read_crosslayer
+from mechlab.store.dictionary_folder import CONFIG_NAME, read_dictionary, read_dictionary_config
 from mechlab.store.manifest import MANIFEST_NAME
 from mechlab.store.run import DICTIONARY_NAME, Run, open_run
 from mechlab.store.sweep import SWEEP_NAME, read_sweep
+from mechlab.store.tensors import read_tensors
 from mechlab.store.torch_archive import Record, read_torch_archive
 
 KEPT_NAMES = ("model_name", "hook_name", "hook_name_out", "hook_head_index", "context_size", "prepend_bos")
@@ -31,16 +33,25 @@ class Found:
     """A dictionary, and what is known of where it belongs, under SAELens's names.
 
     Attributes:
+        read: reads it from the disk, each time anew.
+        names: where it belongs.
         fingerprint: of the model it was trained on; None where that is not told.
     """
 
-    dictionary: Dictionary
+    read: Callable[[], Dictionary]
     names: dict[str, Any]
     fingerprint: str | None = None
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        """Return the dictionary, read once and kept."""
+        return self.read()
 
 
 def find_dictionaries(text: str, root: Path) -> Iterator[Found]:
     """Yield the dictionary of a run or file, or those of a set, first layer first, or of a sweep.
+
+    Weights are read when they are asked for.
 
     Args:
         text: a folder, a `.pt` file, or the first digits of a run's id.
@@ -59,11 +70,11 @@ def find_dictionaries(text: str, root: Path) -> Iterator[Found]:
             yield from find_dictionaries(str(path / member.name), root)
     else:
         run = _run_of(path, text, root)
-        cfg, tensors = read_dictionary(path if run is None else run.dictionary_folder())
-        metadata = cfg.get("metadata") or {}
+        folder = path if run is None else run.dictionary_folder()
+        metadata = read_dictionary_config(folder).get("metadata") or {}
         names = {name: metadata[name] for name in KEPT_NAMES if metadata.get(name) is not None}
         model = None if run is None else run.manifest.model
-        yield Found(from_saelens(cfg, tensors).eval(), names, model and model.fingerprint)
+        yield Found(lambda: from_saelens(*read_dictionary(folder)).eval(), names, model and model.fingerprint)
 
 
 def _run_of(path: Path, text: str, root: Path) -> Run | None:
@@ -84,18 +95,23 @@ def _checkpoint(path: Path) -> Found:
         remedy = "It needs cfg and state_dict, as transcoder_circuits saves them."
         raise ArtifactError("checkpoint is of another library", value=str(path), remedy=remedy)
     settings = held["cfg"].fields
-    return Found(from_dunefsky(settings, held["state_dict"]), saelens_names(settings))
+    weights = held["state_dict"]
+    return Found(lambda: from_dunefsky(settings, weights), saelens_names(settings))
 
 
 def _set(folder: Path) -> Iterator[Found]:
     if is_crosslayer(folder):
         config, files = read_crosslayer(folder)
         whole = from_files(files).eval()
-        yield Found(whole, _names_in_set(config, range(whole.config.n_layers)))
+        yield Found(lambda: whole, _names_in_set(config, range(whole.config.n_layers)))
         return
-    config, layers = read_transcoders(folder)
-    for number, tensors in enumerate(layers):
-        yield Found(from_circuit_tracer(tensors, config), _names_in_set(config, [number]))
+    config, files = find_transcoders(folder)
+    for number, file in enumerate(files):
+        yield Found(partial(_layer_of_set, file, config), _names_in_set(config, [number]))
+
+
+def _layer_of_set(file: Path, config: dict[str, Any]) -> Dictionary:
+    return from_circuit_tracer(read_tensors(file), config)
 
 
 def _names_in_set(config: dict[str, Any], blocks: Iterable[int]) -> dict[str, Any]:

@@ -7,19 +7,18 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from mechlab.core.errors import ArtifactError, UsageError
-from mechlab.dictionaries.crosslayer import Crosslayer
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.dictionaries.input_map import before_map
 from mechlab.interventions.transcoder_set import TranscoderSet
+from mechlab.interventions.transcoders_on_use import Read, TranscodersOnUse
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.spec import ModelSpec
-from mechlab.models.weights import LayerWeights
 from mechlab.verbs.steps.foreign import Found, find_dictionaries
 
 BEHIND_GAIN, BEFORE_NORM = ("mlp.hook_in", "ln2.hook_out"), ("mlp.hook_out",)
@@ -32,7 +31,11 @@ HOOK = re.compile(r"blocks\.(\d+)\.(.+)")
 
 
 def open_transcoders(
-    model: LanguageModel, paths: str | Path | Sequence[str | Path], *, root: str | Path = "runs"
+    model: LanguageModel,
+    paths: str | Path | Sequence[str | Path],
+    *,
+    root: str | Path = "runs",
+    on_use: bool = False,
 ) -> TranscoderSet:
     """Return the transcoders of all layers of a model, on its device, in float64 if it is, else in float32.
 
@@ -42,23 +45,36 @@ def open_transcoders(
             --site mlp.1` makes; the folder of a sweep; a SAELens folder; a circuit-tracer folder, which holds all
             layers; a checkpoint (.pt) of transcoder_circuits.
         root: where ids are looked up.
+        on_use: read a layer's weights when they are asked for, and hold no more than one layer's: a prompt that is
+            traced asks once, so a large set need not fit in memory; many passes would read again and again.
 
     Raises:
         ArtifactError: what is there is damaged or is no dictionary, or a run's was trained on another model.
         UsageError: a layer has none or two, or one reads or writes elsewhere or is not as wide as the model.
     """
-    by_route: dict[str, Dictionary] = {}
-    gained: set[int] = set()
-    dtype = torch.promote_types(model.dtype, torch.float32)
+    by_route: dict[str, Read] = {}
     for text in [paths] if isinstance(paths, str | Path) else paths:
         for found in find_dictionaries(str(text), Path(root)):
             _refuse_other_model(found, model, str(text))
             route, layers = _route(found, model.spec, str(text))
             if route in by_route:
                 raise UsageError("layer has two transcoders", value=str(text), remedy="Give one for each.")
-            by_route[route] = found.dictionary.to(model.device, dtype).requires_grad_(False)
-            gained |= layers
-    return _before_gains(TranscoderSet.of(by_route, model.spec), gained, model.weights().layers)
+            by_route[route] = partial(_opened, found, model, tuple(sorted(layers)))
+    if on_use:
+        return TranscodersOnUse.of_readings(by_route, model.spec)
+    return TranscoderSet.of({route: read() for route, read in by_route.items()}, model.spec)
+
+
+def _opened(found: Found, model: LanguageModel, gained: Sequence[int]) -> Dictionary:
+    """Return a dictionary on the model's device that reads before the gain of the norms of these layers."""
+    dtype = torch.promote_types(model.dtype, torch.float32)
+    dictionary = found.read().to(model.device, dtype).requires_grad_(False)
+    if not gained:
+        return dictionary
+    layers = model.weights().layers
+    gain, shift = (torch.cat([getattr(layers[layer], name) for layer in gained]) for name in ("ln2_w", "ln2_b"))
+    fits = dictionary.config.d_in == len(gain)  # one that does not is refused with the set, by its width
+    return before_map(dictionary, gain, shift) if fits else dictionary
 
 
 def _refuse_other_model(found: Found, model: LanguageModel, text: str) -> None:
@@ -86,16 +102,3 @@ def _hooks(found: Found, name: str, text: str) -> list[tuple[int, str]]:
         remedy = "A transcoder names hooks that it reads and rebuilds, such as blocks.3.hook_mlp_out."
         raise ArtifactError("dictionary does not say whose MLP it stands in for", value=text, remedy=remedy)
     return blocks
-
-
-def _before_gains(found: TranscoderSet, gained: set[int], layers: Sequence[LayerWeights]) -> TranscoderSet:
-    """Return the set in which these layers' transcoders, too, read what their norm gave before its gain and bias."""
-    first = found.layers[0]
-    if isinstance(first, Crosslayer) and gained:
-        gain, shift = (torch.cat([getattr(one, name) for one in layers]) for name in ("ln2_w", "ln2_b"))
-        return replace(found, layers=(before_map(first, gain, shift),) * found.n_layers)
-    own = [
-        before_map(one, layers[layer].ln2_w, layers[layer].ln2_b) if layer in gained else one
-        for layer, one in enumerate(found.layers)
-    ]
-    return replace(found, layers=tuple(own))

@@ -7,6 +7,7 @@
    name when all are on the disk.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jaxtyping import Int
@@ -48,7 +49,7 @@ def trace_run(config: TraceOptions, progress: Progress) -> Run:
     use_threads(config.threads, model.spec.n_params)
     tokens = model.checked(model.to_tokens(config.prompt))
     named_tokens(model, (*config.target, *config.against))
-    transcoders = open_transcoders(model, config.dictionaries, root=config.root)
+    transcoders = open_transcoders(model, config.dictionaries, root=config.root, on_use=True)
     details = open_details(config, model, transcoders)
     identity = identity_of(config, model, tokens, transcoders, details)
     out = config.out or Path("runs") / f"trace-{Path(model.name).name}-{identity.run_id()[:8]}"
@@ -93,7 +94,7 @@ def identity_of(
             **asked,
             "position": position,
             "tokens": tokens[0].tolist(),
-            "transcoders": digest_of_tensors(_tensors(transcoders), transcoders.read_kind),
+            "transcoders": digest_of_tensors(_TensorsOf(transcoders), transcoders.read_kind),
         },
         parents=details.runs,
         model=ModelRecord(name=config.model, at_path=is_on_disk(config.model), **known),
@@ -136,13 +137,24 @@ def _card(config: TraceOptions, model: LanguageModel, tokens: Int[Tensor, "1 pos
     )
 
 
-def _tensors(transcoders: TranscoderSet) -> dict[str, Tensor]:
-    """Return all that determines what the transcoders give, by layer; a cross-layer one is the same for all."""
-    distinct = {id(one): one for one in transcoders.layers}
-    if len(distinct) == 1 and transcoders.n_layers > 1:
-        return dict(next(iter(distinct.values())).state_dict())
-    return {
-        f"{layer}.{name}": tensor
-        for layer, one in enumerate(transcoders.layers)
-        for name, tensor in one.state_dict().items()
-    }
+class _TensorsOf(Mapping[str, Tensor]):
+    """All that determines what transcoders give, by layer, one layer open at a time; a cross-layer one has none."""
+
+    def __init__(self, transcoders: TranscoderSet) -> None:
+        self._transcoders, layers = transcoders, transcoders.layers
+        is_shared = transcoders.n_layers > 1 and all(one is layers[0] for one in layers)
+        self._places = {
+            name if is_shared else f"{layer}.{name}": (layer, name)
+            for layer in range(1 if is_shared else transcoders.n_layers)
+            for name in layers[layer].state_dict()
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        layer, own = self._places[name]
+        return self._transcoders.opened(layer).state_dict()[own]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)

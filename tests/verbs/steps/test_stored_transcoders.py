@@ -19,6 +19,7 @@ from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.dictionaries.crosslayer_files import config_of_files, to_files
 from mechlab.dictionaries.crosslayer_transcoder import CrosslayerTranscoder
 from mechlab.interventions.transcoder_set import TranscoderSet
+from mechlab.interventions.transcoders_on_use import TranscodersOnUse
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.loaders import load
 from mechlab.store.run import open_run
@@ -122,6 +123,9 @@ def test_circuit_tracer_s_folder(family, jump, skip, hook, tmp_path):
     agree(found, model, wanted)
     adds_up(found, model)
     assert found.read_kind == ("ln2_normalized" if hook == "mlp.hook_in" else "resid_mid")
+    on_disk = open_transcoders(model, tmp_path / "set", on_use=True)
+    agree(on_disk, model, wanted)
+    assert isinstance(on_disk, TranscodersOnUse) and on_disk.read_kind == found.read_kind
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ def subject(model, transcoders):
     return own, open_transcoders(own, transcoders)
 
 
+@pytest.fixture(scope="module")
+def on_disk(subject, transcoders):
+    return subject[0], open_transcoders(subject[0], transcoders, on_use=True)
+
+
 def run_id(subject, prompt="It was winter.", **changed):
     own, found = subject
     config = TraceOptions(prompt=prompt, dictionaries=("any",), **changed)
@@ -54,6 +59,10 @@ def test_the_id_stays_where_only_words_differ(subject):
     assert run_id(subject, target=(f"#{token}",)) == first
     assert run_id(subject, target=("snow",), top=3, device="cpu", threads=1) == first
     assert run_id(subject, position=-1) == run_id(subject, position=len(subject[0].to_tokens("It was winter.")[0]) - 1)
+
+
+def test_the_id_does_not_depend_on_whether_weights_are_held(subject, on_disk):
+    assert run_id(on_disk) == run_id(subject)
 
 
 def test_metrics_say_how_much_was_on_traced_and_kept(subject):
