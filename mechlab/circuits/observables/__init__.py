@@ -1,0 +1,1 @@
+"""Observables: weighted sums of logits, and the directions of earlier activations that move them."""
