@@ -43,55 +43,75 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
-    """Return the typer app; of a verb with kinds only the kind in `arguments` is imported.
+    """Return the typer app: the verb in `arguments` with what help or a run of it needs, all verbs if none is named.
 
     Raises:
         UnknownName: the verb or the kind in `arguments` is unknown.
     """
-    app = typer.Typer(help=ABOUT, add_completion=False, pretty_exceptions_enable=False)
-    if arguments and not arguments[0].startswith("-"):
-        VERBS[arguments[0]]  # an unknown verb is refused here, with the known ones
-    for name in VERBS:
-        verb: Verb = VERBS[name]
-        if verb.kinds is None:
+    app = typer.Typer(help=ABOUT, add_completion=False, pretty_exceptions_enable=False, callback=_nothing)
+    asked = _first_name([] if "--help" in arguments[:1] else arguments)
+    for name in VERBS if asked is None else (asked,):
+        verb: Verb = VERBS[name]  # an unknown verb is refused here, with the known ones
+        if asked is None:
+            app.command(name, help=verb.help)(_nothing)
+        elif verb.kinds is None:
             app.command(name)(command(visible_fields(verb.config), partial(_execute, verb), verb.help))
         else:
-            app.add_typer(_kinds_app(verb, verb.kinds, arguments), name=name, help=verb.help)
+            words = arguments[arguments.index(name) :]
+            app.add_typer(_kinds_app(verb, verb.kinds, words), name=name, help=verb.help)
     return app
 
 
-def _kinds_app(verb: Verb, kinds: Registry, arguments: Sequence[str]) -> typer.Typer:
+def _first_name(words: Sequence[str]) -> str | None:
+    return next((word for word in words if not word.startswith("-")), None)
+
+
+def _nothing() -> None:
+    """Stand where typer wants a function: for a command that is listed only, and for what comes before each."""
+
+
+def _kinds_app(verb: Verb, kinds: Registry, words: Sequence[str]) -> typer.Typer:
+    """Return the commands of a verb with kinds; only the one that follows the verb is imported and has its options."""
     app = typer.Typer()
-    asked = next((word for word in arguments[1:] if not word.startswith("-")), None)
-    if arguments and arguments[0] in VERBS and VERBS[arguments[0]] is verb:
-        known = [*kinds, *verb.short_forms, *verb.others]
-        _refuse_unknown_kind(arguments, Registry(kinds.noun, dict.fromkeys(known, "")), asked)
-    else:
-        asked = None
-    shared, below = visible_fields(verb.config), nested_keys(verb.nested)
-    for kind in kinds:
-        own = verb.fields_of(kinds[kind]) if kind == asked else {}
-        help_text = inspect.getdoc(kinds[kind]) if kind == asked else f"{kinds.noun.capitalize()} {kind}."
-        handle = partial(_execute_kind, verb, {"kind": kind}, dict.fromkeys(own, verb.kind_key))
-        app.command(kind, epilog=below)(command({**shared, **own}, handle, help_text or ""))
-    for name, form in verb.short_forms.items():
-        kind = form.kind_in(arguments) if name == asked else form.default
-        own = verb.fields_of(kinds[kind]) if name == asked else {}
-        known = FieldInfo(default=form.default, annotation=str, description=f"Its kind: {', '.join(kinds)}.")
-        handle = partial(_execute_kind, verb, {**form.values, "kind": kind}, dict.fromkeys(own, verb.kind_key))
-        app.command(name, epilog=below)(command({form.option: known, **shared, **own}, handle, form.help))
-    for name in verb.others:
-        other: Verb = verb.others[name]
-        handle = partial(_execute, other)
-        app.command(name, epilog=nested_keys(other.nested))(command(visible_fields(other.config), handle, other.help))
+    known = Registry(kinds.noun, dict.fromkeys([*kinds, *verb.short_forms, *verb.others], ""))
+    asked = _first_name(words[1:])
+    _refuse_unknown_kind(words, known, asked)
+    about = {name: f"{kinds.noun.capitalize()} {name}." for name in kinds}
+    about |= {name: form.help for name, form in verb.short_forms.items()}
+    about |= {name: verb.others[name].help for name in verb.others}
+    for name in about:
+        if name != asked:
+            app.command(name, help=about[name])(_nothing)
+        elif name in verb.others:
+            _add_other(app, name, verb.others[name])
+        else:
+            _add_kind(app, name, verb, kinds, words)
     return app
 
 
-def _refuse_unknown_kind(arguments: Sequence[str], kinds: Registry, asked: str | None) -> None:
+def _add_other(app: typer.Typer, name: str, other: Verb) -> None:
+    run = command(visible_fields(other.config), partial(_execute, other), other.help)
+    app.command(name, epilog=nested_keys(other.nested))(run)
+
+
+def _add_kind(app: typer.Typer, name: str, verb: Verb, kinds: Registry, words: Sequence[str]) -> None:
+    """Add the command of a kind, or of the short form of one, with its own options beside the verb's."""
+    form = verb.short_forms.get(name)
+    kind = form.kind_in(words) if form else name
+    own, shared = verb.fields_of(kinds[kind]), visible_fields(verb.config)
+    fields, values, help_text = {**shared, **own}, {"kind": kind}, inspect.getdoc(kinds[kind])
+    if form:
+        known = FieldInfo(default=form.default, annotation=str, description=f"Its kind: {', '.join(kinds)}.")
+        fields, values, help_text = {form.option: known, **fields}, {**form.values, **values}, form.help
+    handle = partial(_execute_kind, verb, values, dict.fromkeys(own, verb.kind_key))
+    app.command(name, epilog=nested_keys(verb.nested))(command(fields, handle, help_text or ""))
+
+
+def _refuse_unknown_kind(words: Sequence[str], kinds: Registry, asked: str | None) -> None:
     if asked is not None:
         kinds.check(asked)
-    elif "--help" not in arguments:
-        what = f"`mechlab {arguments[0]}` needs a {kinds.noun}"
+    elif "--help" not in words:
+        what = f"`mechlab {words[0]}` needs a {kinds.noun}"
         raise UsageError(what, remedy=f"Known: {', '.join(kinds)}.")
 
 
