@@ -13,9 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechlab.core.errors import UsageError
-from mechlab.models.language_model import LanguageModel
-from mechlab.models.nonlinearity import nonlinearity
 from mechlab.models.weights import LayerWeights
 
 Vectors = Float[Tensor, "*lead d_model"]
@@ -60,17 +57,3 @@ class ReadMlp:
             value = self.function(own)
             slope = torch.autograd.grad(value.sum(), own)[0]
         return value.detach(), slope
-
-
-def read_mlp(model: LanguageModel, layer: int) -> ReadMlp:
-    """Return the MLP of a layer.
-
-    Raises:
-        UsageError: the model has no MLPs, or no such layer.
-        UnknownName: its nonlinearity is unknown.
-    """
-    if not 0 <= layer < model.spec.n_layers:
-        raise UsageError("no such layer", value=layer, remedy=f"Layers are 0..{model.spec.n_layers - 1}.")
-    if model.spec.d_mlp == 0:
-        raise UsageError("this model has no MLPs", value=model.name, remedy="Take a path through heads.")
-    return ReadMlp(model.weights().layers[layer], nonlinearity(model.spec))

@@ -17,8 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
-from mechlab.models.language_model import LanguageModel
-from mechlab.models.norm_eps import norm_eps
 
 How = Literal["exact", "frozen", "cheap", "skip"]
 Vectors = Float[Tensor, "*lead d_model"]
@@ -81,31 +79,3 @@ class ReadingNorm:
             return level / divisor
         normed = self.centred(stream) / divisor
         return (level - normed * (normed * gained).mean(-1, keepdim=True)) / divisor
-
-
-def reading_norm(model: LanguageModel, name: str) -> ReadingNorm:
-    """Return a norm of a model's residual stream: `ln1.L` in front of heads, `ln2.L` of an MLP, `ln_final`.
-
-    Raises:
-        UsageError: the model is not Hugging Face's, or what its parts write is normalized again.
-    """
-    refuse_post_norms(model)
-    eps, (kind, _, layer) = norm_eps(model), name.partition(".")
-    weights = model.weights()
-    if kind == "ln_final":
-        gain, bias = weights.ln_final_w, weights.ln_final_b
-    else:
-        own = weights.layers[int(layer)]
-        gain, bias = (own.ln1_w, own.ln1_b) if kind == "ln1" else (own.ln2_w, own.ln2_b)
-    return ReadingNorm(name, gain, bias, eps, model.spec.normalization == "LN")
-
-
-def refuse_post_norms(model: LanguageModel) -> None:
-    """Refuse models whose parts write through a norm.
-
-    Raises:
-        UsageError: the model is one.
-    """
-    if model.spec.post_norms:
-        remedy = "Observables are pulled back through models without norms behind attention and MLPs."
-        raise UsageError("parts of this model write through a norm", value=model.name, remedy=remedy)

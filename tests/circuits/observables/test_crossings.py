@@ -10,8 +10,7 @@ from oracles.tiny_models import tiny
 from scipy.optimize import brentq
 
 from mechlab.circuits.observables.crossings import SegmentValues, crossing
-from mechlab.circuits.observables.mlp_slopes import read_mlp
-from mechlab.circuits.observables.reading_norms import reading_norm
+from mechlab.circuits.observables.parts import parts_of
 from mechlab.core.errors import UsageError
 from mechlab.models.gelu import gelu_in_one_pass
 from mechlab.models.huggingface import HuggingFaceModel
@@ -22,8 +21,8 @@ def drawn(*shape, seed=0):
 
 
 def parts(family, layer=1, normed=True):
-    model = HuggingFaceModel(tiny(family).double())
-    return read_mlp(model, layer), reading_norm(model, f"ln2.{layer}") if normed else None
+    found = parts_of(HuggingFaceModel(tiny(family).double()))
+    return found.mlp(layer), found.norm(f"ln2.{layer}") if normed else None
 
 
 def apart(value, direction, low, high):
@@ -88,7 +87,7 @@ def a_wide_mlp():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         hf_model = gelu_in_one_pass(hf.GPT2LMHeadModel(config).double().eval().requires_grad_(False))
-    mlp = read_mlp(HuggingFaceModel(hf_model), 0)
+    mlp = parts_of(HuggingFaceModel(hf_model)).mlp(0)
     direction = 5 * drawn(768, seed=2)
     low, high = apart(mlp, direction, drawn(8, 768), drawn(8, 768, seed=1))
     return mlp, hf_model.transformer.h[0].mlp, direction, low, high

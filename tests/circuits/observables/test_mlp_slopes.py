@@ -3,10 +3,8 @@
 import pytest
 import torch
 from oracles.tiny_models import tiny
-from oracles.toy_model import ToyModel
 
-from mechlab.circuits.observables.mlp_slopes import read_mlp
-from mechlab.core.errors import UsageError
+from mechlab.circuits.observables.parts import parts_of
 from mechlab.models.huggingface import HuggingFaceModel
 
 BLOCKS = {"gpt2": lambda m: m.transformer.h, "neox_parallel": lambda m: m.gpt_neox.layers}
@@ -19,17 +17,10 @@ def test_it_is_the_librarys_mlp_and_its_gradient(family, layer):
     module = BLOCKS.get(family, lambda m: m.model.layers)(hf_model)[layer].mlp
     generator = torch.Generator().manual_seed(layer)
     read, direction = (torch.randn(4, 32, generator=generator, dtype=torch.float64) for _ in range(2))
-    mlp = read_mlp(HuggingFaceModel(hf_model), layer)
+    mlp = parts_of(HuggingFaceModel(hf_model)).mlp(layer)
     assert torch.allclose(mlp(read), module(read), atol=1e-12)
     own = read.clone().requires_grad_()
     wanted = torch.autograd.grad((module(own) * direction).sum(), own)[0]
     assert torch.allclose(mlp.pulled(direction, read), wanted, atol=1e-12)
     with torch.no_grad():
         assert torch.equal(mlp.pulled(direction, read), mlp.pulled(direction, read))
-
-
-def test_what_is_not_there_is_refused():
-    with pytest.raises(UsageError, match=r"no such layer: 3\. Layers are 0\.\.2"):
-        read_mlp(HuggingFaceModel(tiny("gpt2")), 3)
-    with pytest.raises(UsageError, match="this model has no MLPs: 'toy'"):
-        read_mlp(ToyModel(), 0)

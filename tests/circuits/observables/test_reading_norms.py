@@ -3,9 +3,8 @@
 import pytest
 import torch
 from oracles.tiny_models import tiny
-from oracles.toy_model import ToyModel
 
-from mechlab.circuits.observables.reading_norms import reading_norm
+from mechlab.circuits.observables.parts import parts_of
 from mechlab.core.errors import UsageError
 from mechlab.models.huggingface import HuggingFaceModel
 
@@ -39,7 +38,7 @@ def drawn(*shape, seed=0):
 @pytest.mark.parametrize("name", ["ln1.0", "ln2.1", "ln1.2", "ln_final"])
 def test_it_is_the_librarys_norm_and_its_gradient(family, name):
     hf_model = tiny(family).double()
-    norm, oracle = reading_norm(HuggingFaceModel(hf_model), name), library_norm(hf_model, name)
+    norm, oracle = parts_of(HuggingFaceModel(hf_model)).norm(name), library_norm(hf_model, name)
     stream, direction = 0.05 * drawn(5, 32) + 0.02, drawn(5, 32, seed=1)
     assert torch.allclose(norm(stream), oracle(stream), atol=1e-12)
     own = stream.clone().requires_grad_()
@@ -49,7 +48,7 @@ def test_it_is_the_librarys_norm_and_its_gradient(family, name):
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_with_the_divisor_held_still_parts_of_the_stream_add_up(family):
-    norm = reading_norm(HuggingFaceModel(tiny(family).double()), "ln2.1")
+    norm = parts_of(HuggingFaceModel(tiny(family).double())).norm("ln2.1")
     parts, direction = drawn(3, 32), drawn(32, seed=1)
     stream = parts.sum(0)
     own = norm.pulled(direction, stream, "frozen")
@@ -57,7 +56,7 @@ def test_with_the_divisor_held_still_parts_of_the_stream_add_up(family):
 
 
 def test_the_cheap_way_is_the_gain_over_the_streams_length():
-    norm = reading_norm(HuggingFaceModel(tiny("gpt2").double()), "ln1.1")
+    norm = parts_of(HuggingFaceModel(tiny("gpt2").double())).norm("ln1.1")
     stream, direction = drawn(2, 32), drawn(2, 32, seed=1)
     found, bare = (norm.pulled(direction, where, "cheap") for where in (stream, None))
     for row in range(2):
@@ -72,13 +71,6 @@ def test_the_cheap_way_is_the_gain_over_the_streams_length():
 
 @pytest.mark.parametrize("how", ["exact", "frozen"])
 def test_a_norm_at_no_point_is_refused(how):
-    norm = reading_norm(HuggingFaceModel(tiny("gpt2").double()), "ln1.1")
+    norm = parts_of(HuggingFaceModel(tiny("gpt2").double())).norm("ln1.1")
     with pytest.raises(UsageError, match=rf"norm is linearised {how} at no point: 'ln1.1'"):
         norm.pulled(drawn(32), None, how)
-
-
-def test_models_that_cannot_be_read_so_are_refused():
-    with pytest.raises(UsageError, match="write through a norm"):
-        reading_norm(HuggingFaceModel(tiny("gemma2")), "ln_final")
-    with pytest.raises(UsageError, match="read from Hugging Face models"):
-        reading_norm(ToyModel(), "ln_final")
