@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 import yaml
@@ -10,6 +11,7 @@ import yaml
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from cases import write_folder  # noqa: E402
 from comparing import compared, memory  # noqa: E402
 
 from mechlab.store.provenance import processor  # noqa: E402
@@ -20,9 +22,12 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = yaml.safe_load((HERE / "config.yaml").read_text())
     if sys.argv[1:]:
-        print(json.dumps(memory(settings, sys.argv[1], settings["cases"][int(sys.argv[2])])))
+        name, number, folder = sys.argv[1:]
+        print(json.dumps(memory(settings, name, int(number), Path(folder))))
         return
-    rows = [compared(settings, number, case) for number, case in enumerate(settings["cases"])]
+    with TemporaryDirectory() as folder:
+        write_folder(settings, Path(folder))
+        rows = [compared(settings, number, Path(folder)) for number in range(len(settings["cases"]))]
     found = {"config": settings, "processor": processor(), "cases": rows}
     (HERE / "result.json").write_text(json.dumps(found, indent=1) + "\n")
 

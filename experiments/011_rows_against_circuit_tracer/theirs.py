@@ -10,15 +10,15 @@ from typing import Any
 
 import huggingface_hub.constants
 import torch
-from cases import BOS, Case
+from cases import BOS, HOOKS, Case
 from transformer_lens import HookedTransformerConfig
 from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
 
 from mechlab.core.errors import UsageError
 
 
-def theirs(case: Case, at_once: int) -> Callable[[], Any]:
-    """Return what makes their graph, everything loaded; weights of the transcoders are shared with ours.
+def theirs(case: Case, at_once: int, lazy_encoder: bool) -> Callable[[], Any]:
+    """Return what makes their graph, encoders loaded unless they are lazy; decoders never are.
 
     Raises:
         UsageError: circuit-tracer is not to be found.
@@ -28,19 +28,18 @@ def theirs(case: Case, at_once: int) -> Callable[[], Any]:
         from circuit_tracer.attribution.attribute import attribute
         from circuit_tracer.replacement_model.replacement_model_transformerlens import TransformerLensReplacementModel
         from circuit_tracer.transcoder.activation_functions import TopK
-        from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
+        from circuit_tracer.transcoder.single_layer_transcoder import load_transcoder_set
     except ImportError as error:
         remedy = "Unpack the wheel circuit-tracer 0.5.0 and put the folder on PYTHONPATH."
         raise UsageError("circuit-tracer is not there", value=str(error), remedy=remedy) from None
-    config, layers = config_of(case), {}
-    for number, own in enumerate(case.transcoders):
-        d_sae, width = own.encoder.shape
-        layer = SingleLayerTranscoder(width, d_sae, TopK(case.k), number, device="cpu", dtype=torch.float32)
-        layer.W_enc, layer.W_dec, layer.b_enc, layer.b_dec = own.encoder, own.W_dec, own.b_enc, own.b_dec
-        layers[number] = layer
+    config = config_of(case)
+    files = {layer: str(case.folder / f"layer_{layer}.safetensors") for layer in range(config.n_layers)}
+    found = load_transcoder_set(files, "random", *HOOKS, lazy_encoder=lazy_encoder)
+    for layer in found:
+        layer.activation_function = TopK(case.k)  # their loader reads rectified and JumpReLU transcoders only
     model = TransformerLensReplacementModel(config, move_to_device=False)
     model.load_state_dict(convert_gpt2_weights(case.module, config), strict=False)
-    model._configure_replacement_model(TranscoderSet(layers, "ln2.hook_normalized", "hook_mlp_out"))
+    model._configure_replacement_model(found)
     model.tokenizer = words(config.d_vocab)
     tokens, targets = case.tokens[0], torch.tensor(case.targets)
     return lambda: attribute(tokens, model, attribution_targets=targets, batch_size=at_once)

@@ -81,6 +81,9 @@ class TranscoderSet:
         """Return a layer's transcoder with all its weights."""
         return self.layers[layer]
 
+    def let_go(self) -> None:
+        """Free the weights that can be read again: none of a set that is in memory."""
+
     def reach(self, layer: int) -> range:
         """Return the layers whose MLP outputs a layer's features write to."""
         return range(layer, self.n_layers if isinstance(self.layers[layer], Crosslayer) else layer + 1)

@@ -49,9 +49,13 @@ class TranscodersOnUse(TranscoderSet):
         """Return a layer's transcoder with all its weights, read now unless it is the last that was."""
         read = self.readings[layer]
         if read not in self._last:
-            self._last.clear()
+            self.let_go()
             self._last[read] = read().to(self.dtype)
         return self._last[read]
+
+    def let_go(self) -> None:
+        """Free the weights of the layer that was read last."""
+        self._last.clear()
 
     def in_dtype(self, dtype: torch.dtype) -> "TranscodersOnUse":
         """Return the set in a number type, to which weights are brought when read; itself, if it has no other."""

@@ -24,16 +24,27 @@ def pieces():
 
 
 @pytest.fixture(scope="module")
-def graph(pieces):
-    return pieces.cases.ours(pieces.cases.case_of(SETTINGS, k=6, n_pos=7))()
+def folder(pieces, tmp_path_factory):
+    found = tmp_path_factory.mktemp("set")
+    pieces.cases.write_folder(SETTINGS, found)
+    return found
 
 
-def test_a_case_is_the_same_every_time_and_begins_with_bos(pieces):
-    first, second = (pieces.cases.case_of(SETTINGS, k=6, n_pos=7) for _ in range(2))
+@pytest.fixture(scope="module")
+def graph(pieces, folder):
+    return pieces.cases.ours(pieces.cases.case_of(SETTINGS, folder, k=6, n_pos=7), on_use=True)()
+
+
+def test_a_case_is_the_same_every_time_and_begins_with_bos(pieces, folder):
+    first, second = (pieces.cases.case_of(SETTINGS, folder, k=6, n_pos=7) for _ in range(2))
     assert torch.equal(first.tokens, second.tokens) and int(first.tokens[0, 0]) == pieces.cases.BOS
     for one, other in zip(first.module.parameters(), second.module.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert torch.equal(first.transcoders[1].b_enc, second.transcoders[1].b_enc)
+
+
+def test_the_graph_is_the_same_with_weights_held(pieces, folder, graph):
+    held = pieces.cases.ours(pieces.cases.case_of(SETTINGS, folder, k=6, n_pos=7), on_use=False)()
+    assert torch.equal(held.of_features.effects, graph.of_features.effects)
 
 
 def test_all_features_are_traced_but_those_at_bos(graph):
@@ -71,6 +82,6 @@ def test_other_features_are_no_comparison(pieces, graph):
 
 
 @pytest.mark.skipif(find_spec("circuit_tracer") is not None, reason="circuit-tracer is there")
-def test_a_missing_peer_is_one_line(pieces):
+def test_a_missing_peer_is_one_line(pieces, folder):
     with pytest.raises(UsageError, match="circuit-tracer is not there"):
-        pieces.theirs.theirs(pieces.cases.case_of(SETTINGS, k=6, n_pos=7), at_once=8)
+        pieces.theirs.theirs(pieces.cases.case_of(SETTINGS, folder, k=6, n_pos=7), at_once=8, lazy_encoder=True)

@@ -12,6 +12,7 @@ from oracles.tiny_models import N_LAYERS, tiny, token_rows
 
 from mechlab.circuits.attribution.attribution_graph import attribution_graph
 from mechlab.circuits.attribution.frozen_pass import frozen_pass
+from mechlab.circuits.attribution.sources import sources_of
 from mechlab.circuits.attribution.targets import logit_targets
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.dictionary import Dictionary
@@ -67,18 +68,26 @@ def test_a_graph_is_the_same_as_with_all_in_memory(kind):
 
 
 @pytest.mark.parametrize("kind", ["topk", "relu with a skip"])
-def test_a_graph_reads_every_layer_once_more_and_holds_one(kind):
+def test_sources_read_every_layer_once_more_and_hold_one(kind):
     _, found, disk = on_use(kind)
     assert (disk.n_read, disk.n_held) == (N_LAYERS, 0)
     frozen = frozen_pass(MODEL, found, token_rows(1, 6))
-    attribution_graph(frozen, logit_targets(frozen, [3]))
+    sources_of(frozen)
     assert (disk.n_read, disk.n_held) == (2 * N_LAYERS, 1)
+
+
+@pytest.mark.parametrize("kind", ["topk", "crosslayer_transcoder"])
+def test_once_all_sources_are_known_a_graph_holds_no_weights(kind):
+    _, found, disk = on_use(kind)
+    frozen = frozen_pass(MODEL, found, token_rows(1, 6))
+    attribution_graph(frozen, logit_targets(frozen, [3]))
+    assert disk.n_held == 0
 
 
 def test_a_cross_layer_transcoder_is_read_once_more_and_stays():
     _, found, disk = on_use("crosslayer_transcoder")
     frozen = frozen_pass(MODEL, found, token_rows(1, 6))
-    attribution_graph(frozen, logit_targets(frozen, [3]))
+    sources_of(frozen)
     assert (disk.n_read, disk.n_held) == (2, 1)
 
 

@@ -109,6 +109,7 @@ def attribution_graph(
     """
     own_weights = _weights(weights, targets)
     sources = sources_of(frozen)
+    frozen.transcoders.let_go()
     of_targets = attributed(frozen, sources, targets)
     tracing = _Tracing(frozen, sources, Shares.of(of_targets), own_weights)
     n_all, at_once = len(sources.code), bounded(at_once, frozen)
