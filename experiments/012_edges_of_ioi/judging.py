@@ -27,10 +27,11 @@ def judged(
     """Return every method's curve and areas by every way of choosing, and those of random rankings."""
     wiring = found["eap"].wiring
     curves = {
-        way: {name: _curve(model, wiring, batches, scores.mean, way) for name, scores in found.items()} for way in WAYS
+        way: {name: curve_of(model, wiring, batches, scores.mean, way) for name, scores in found.items()}
+        for way in WAYS
     }
-    drawn = [_curve(model, wiring, batches, random_ranking(wiring, seed), "signed") for seed in range(n_draws)]
-    rows = {way: {name: _row(curve) for name, curve in own.items()} for way, own in curves.items()}
+    drawn = [curve_of(model, wiring, batches, random_ranking(wiring, seed), "signed") for seed in range(n_draws)]
+    rows = {way: {name: row_of(curve) for name, curve in own.items()} for way, own in curves.items()}
     for way, own in rows.items():
         own["eap-ig less eap"] = _difference(curves[way]["eap-ig"], curves[way]["eap"])
     areas = [(curve.cpr, curve.cmd) for curve in drawn]
@@ -44,9 +45,10 @@ def judged(
     }
 
 
-def _curve(
+def curve_of(
     model: LanguageModel, wiring: Wiring, batches: Sequence[PromptPairs], ranking: Tensor, way: str
 ) -> FaithfulnessCurve:
+    """Return the curve of a ranking's circuits, taken by one of the ways."""
     choose, by_size = WAYS[way]
     circuits = choose(wiring, ranking.abs() if by_size else ranking, sizes_of(SHARES, wiring.n_edges))
     return mechlab.faithfulness_curve(model, batches, circuits, OUTCOME)
@@ -57,7 +59,8 @@ def _redrawn(curve: FaithfulnessCurve) -> Tensor:
     return faithfulness(resampled(curve.outcomes.T.contiguous()) / curve.outcomes.shape[1])
 
 
-def _row(curve: FaithfulnessCurve) -> dict[str, Any]:
+def row_of(curve: FaithfulnessCurve) -> dict[str, Any]:
+    """Return f of each circuit, and both areas with intervals over prompts."""
     redrawn = _redrawn(curve)
     return {
         "f": [round(value, 4) for value in curve.faithfulness.tolist()],

@@ -17,6 +17,7 @@ from mechlab.metrics.bootstrap import resampled
 from mechlab.models.language_model import LanguageModel
 
 OUTCOME = mechlab.LogitDifference()
+CHEAP = ("eap", "eap-ig")
 
 
 def scored(model: LanguageModel, batches: Sequence[PromptPairs], settings: dict[str, Any]) -> dict[str, EdgeScores]:
@@ -70,7 +71,7 @@ def strongest(scores: EdgeScores, n: int = 12) -> dict[str, float]:
 
 def timed(model: LanguageModel, batches: Sequence[PromptPairs], settings: dict[str, Any]) -> dict[str, list[float]]:
     """Return CPU seconds of a clean pass and of all edges' scores, taken in turns."""
-    found: dict[str, list[float]] = {"pass": [], "eap": [], "eap-ig": []}
+    found: dict[str, list[float]] = {name: [] for name in ("pass", *CHEAP)}
     for _ in range(settings["rounds"]):
         for name, spent in found.items():
             begin = process_time()

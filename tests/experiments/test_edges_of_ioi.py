@@ -10,12 +10,12 @@ from oracles.tiny_models import tiny
 
 from mechlab.models.huggingface import HuggingFaceModel
 
-SETTINGS = {"steps": 2, "draws": 2, "rounds": 1}
+SETTINGS = {"steps": 2, "draws": 2, "rounds": 1, "points": 3, "other_steps": [1, 20], "few": [1, 5, 262]}
 
 
 @pytest.fixture(scope="module")
 def pieces():
-    with pieces_of("012_edges_of_ioi", "scoring", "judging") as found:
+    with pieces_of("012_edges_of_ioi", "scoring", "judging", "reasons") as found:
         yield found
 
 
@@ -61,3 +61,50 @@ def test_strongest_edges_and_times_are_named(pieces, asked, scores):
     spent = pieces.scoring.timed(*asked, SETTINGS)
     assert set(spent) == {"pass", "eap", "eap-ig"} and all(value[0] > 0 for value in spent.values())
     assert torch.is_grad_enabled()
+
+
+def test_the_way_leads_from_one_outcome_to_the_other_and_small_steps_see_all_of_it(pieces, asked, scores):
+    model, batches = asked
+    found = pieces.reasons.reasons(model, batches, batches, scores, SETTINGS)
+    with torch.no_grad():
+        ends = [
+            pieces.scoring.OUTCOME.of(model.logits(tokens)[:, -1], {}, batches[0]).mean()
+            for tokens in (batches[0].clean, batches[0].corrupted)
+        ]
+    assert [found["way"][0], found["way"][-1]] == pytest.approx([float(one) for one in ends], abs=2e-3)
+    assert found["seen"]["eap-ig, steps 20"][0] == pytest.approx(1, abs=1e-3)
+    assert abs(found["seen"]["eap"][0] - 1) > 1e-2
+    assert found["few edges"]["signed"]["exact"][-1] == pytest.approx(1, abs=1e-3)
+    assert set(found["signed"]) == {
+        *("eap, corrupted end", "eap-ig, steps 1", "eap-ig, steps 20", "eap-ig, probability"),
+        *("eap, bottlenecks first", "eap, exact signs", "eap-ig, exact signs"),
+    }
+
+
+def test_circuits_of_eaps_sizes_with_exact_signs_leave_out_what_opposes(pieces, asked, scores):
+    """With the exact scores themselves in EAP's place, their ranking by signs is what the signed way judges."""
+    same = dict.fromkeys(("exact", "eap", "eap-ig"), scores["exact"])
+    found = pieces.reasons.reasons(*asked, asked[1], same, SETTINGS | {"other_steps": []})["signed"]
+    judged = pieces.judging.judged(*asked, same, 1)["signed"]["exact"]["cpr"]
+    assert found["eap, exact signs"] == pytest.approx(judged) == found["eap-ig, exact signs"]
+
+
+def test_the_last_bottleneck_is_counted_in_the_ranking(pieces, scores):
+    exact = scores["exact"]
+    order = exact.mean.masked_fill(~exact.wiring.is_edge, -torch.inf).flatten().argsort(descending=True)
+    third = float(exact.mean.flatten()[order[2]])
+    needed = pieces.reasons.bottlenecks(exact, 2 * third)
+    assert int(needed.sum()) == 3 == pieces.reasons.last_place(exact, needed, by_size=False)
+    turned = replace(exact, values=-exact.values)
+    assert pieces.reasons.last_place(turned, needed, by_size=False) == exact.wiring.n_edges
+    assert pieces.reasons.last_place(turned, needed, by_size=True) < 20
+    assert len(pieces.reasons._named(exact, needed)) == 3
+
+
+def test_wrong_signs_weigh_what_edges_are_worth(pieces, scores):
+    exact = scores["exact"]
+    assert pieces.reasons.wrong_signs(exact, exact) == [0, 0]
+    share, n = pieces.reasons.wrong_signs(replace(exact, values=-exact.values), exact)
+    sizes = exact.of_edges.abs()
+    counted = sizes >= sizes.max() / 100
+    assert n == int(counted.sum()) and share == pytest.approx(float(sizes[counted].sum() / sizes.sum()), abs=1e-4)

@@ -44,6 +44,19 @@ def test_eap_ig_takes_the_mean_gradient_over_the_way_of_the_embeddings():
     assert (wanted - by_hand(found, [None])).abs().max() > 1e-2
 
 
+def test_edges_of_the_embeddings_score_the_whole_change_in_many_steps():
+    """An integral of a gradient along a way is the difference between its ends, whatever lies between."""
+    found = small("gpt2")
+    outcomes = [
+        LogitDifference().of(found.model.logits(tokens)[:, -1], {}, found.pairs)
+        for tokens in (found.pairs.clean, found.pairs.corrupted)
+    ]
+    scores = eap_ig(found.model, [found.pairs], LogitDifference(), PatchSettings(steps=40))
+    whole = scores.values[:, found.wiring.sources.index("input")].sum(-1)
+    assert torch.allclose(whole.double(), outcomes[0] - outcomes[1], atol=1e-4)
+    assert (outcomes[0] - outcomes[1]).abs().max() > 0.1
+
+
 def test_eap_is_the_exact_score_of_a_small_change():
     found = small("gpt2")
     here, other = (written(found.model, found.wiring, tokens) for tokens in (found.pairs.clean, found.pairs.corrupted))
