@@ -17,8 +17,8 @@ NAME = "oracle_held"
 def held_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, scaling: float = 1.0, **rest: Any
 ) -> tuple[Tensor, None]:
-    """Attend by the pattern a module holds; the first time find it."""
-    if module.held is None:
+    """Attend by the pattern a module holds; the first time, or each time if it keeps none, find it."""
+    if module.held is None or not module.keeps:
         repeated = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
         scores = query @ repeated.mT * scaling
         future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
@@ -57,7 +57,7 @@ class HeldModel:
         mids: what every layer's second norm reads.
     """
 
-    def __init__(self, hf_model: Any, tokens: Tensor, *, hold_norms: bool = False) -> None:
+    def __init__(self, hf_model: Any, tokens: Tensor, *, hold_norms: bool = False, hold_patterns: bool = True) -> None:
         self.module, self.tokens = copy.deepcopy(hf_model).double().eval(), tokens
         core = _first(self.module, "transformer", "gpt_neox", "model")
         self.blocks = list(core.h if hasattr(core, "h") else core.layers)
@@ -70,7 +70,7 @@ class HeldModel:
         self.final, self.seconds = getattr(core, last), [getattr(block, names[1]) for block in self.blocks]
         self.attentions = [_first(block, "attn", "attention", "self_attn") for block in self.blocks]
         for module in self.module.modules():
-            module.held = None
+            module.held, module.keeps = None, hold_patterns
         self.module.set_attn_implementation(NAME)
         self.streams, self.mids, self.values = self._first_pass()
 
@@ -104,10 +104,12 @@ class HeldModel:
 
     def heads_slope(self, layer: int, heads: list[int], direction: Tensor, there: int) -> Tensor:
         """Return the gradient, in the stream in front, of what heads write at a position along a direction."""
-        leaf, seen = self.streams[layer].clone().requires_grad_(), []
-        attention = self.attentions[layer]
-        out = _first(attention, "c_proj", "dense", "o_proj")
-        n_heads = self.patterns[layer].shape[0]
+        leaf = self.streams[layer].clone().requires_grad_()
+        return torch.autograd.grad(self.heads_write(layer, heads, leaf)[there] @ direction, leaf)[0]
+
+    def heads_write(self, layer: int, heads: list[int], stream: Tensor) -> Tensor:
+        """Return what some heads write, and the bias, when their layer reads this stream."""
+        seen, n_heads = [], self.patterns[layer].shape[0]
 
         def only(module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor]:
             apart = args[0].unflatten(-1, (n_heads, -1))
@@ -115,11 +117,22 @@ class HeldModel:
             kept[heads] = 1
             return ((apart * kept).flatten(-2),)
 
+        out = self._out(layer)
         handles = [out.register_forward_pre_hook(only), out.register_forward_hook(lambda m, a, o: seen.append(o[0]))]
-        self.logits_from(layer, leaf)
+        self.logits_from(layer, stream)
         for handle in handles:
             handle.remove()
-        return torch.autograd.grad(seen[0][there] @ direction, leaf)[0]
+        return seen[0]
+
+    def logits_plus(self, layer: int, added: Tensor) -> Tensor:
+        """Return the logits when this is added to what a layer's heads write together."""
+        handle = self._out(layer).register_forward_hook(lambda m, a, out: out + added)
+        logits = self.module(self.tokens).logits[0]
+        handle.remove()
+        return logits
+
+    def _out(self, layer: int) -> Any:
+        return _first(self.attentions[layer], "c_proj", "dense", "o_proj")
 
     def mlp_slope(self, layer: int, direction: Tensor, here: int, point: Tensor | None = None) -> Tensor:
         """Return the gradient of what an MLP writes along a direction, in front of its norm."""

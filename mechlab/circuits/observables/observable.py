@@ -15,7 +15,6 @@ from torch import Tensor
 from mechlab.core.config import Config
 from mechlab.core.errors import UsageError
 from mechlab.corpora.tasks.pairs import PromptPairs
-from mechlab.models.language_model import LanguageModel
 from mechlab.models.weights import Weights
 
 
@@ -123,10 +122,9 @@ def from_vector(name: str, vector: Float[Tensor, "d_vocab"]) -> Observable:
 
 
 def values_at(
-    model: LanguageModel, observable: Observable, final: Float[Tensor, "*lead d_model"]
+    weights: Weights, observable: Observable, final: Float[Tensor, "*lead d_model"]
 ) -> Float64[Tensor, "*lead"]:
     """Return the observable, in nats and before any soft cap, from what the unembedding reads (`unembed_in`)."""
-    weights = model.weights()
     return final.double() @ observable.direction(weights).double() + observable.bias(weights)
 
 

@@ -80,7 +80,7 @@ def prompt_parts(
         mlps=torch.stack(written, 1).cpu() if written else torch.zeros(len(tokens), 0, dtype=torch.float64),
         start=(seen["resid_pre.0"][:, at].double() * along).sum(-1).cpu(),
         bias=_bias(parts, observable, read, along).cpu(),
-        total=values_at(model, observable, seen["unembed_in"][:, at]).cpu(),
+        total=values_at(weights, observable, seen["unembed_in"][:, at]).cpu(),
     )
 
 

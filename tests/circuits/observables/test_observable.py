@@ -35,7 +35,7 @@ def test_its_direction_reads_the_last_norms_output_exactly(family):
     model = HuggingFaceModel(tiny(family).double())
     tokens = token_rows()
     final = model.activations(tokens, ["unembed_in"])["unembed_in"]
-    assert torch.allclose(values_at(model, ODD, final), ODD.value(model.logits(tokens)), atol=1e-12)
+    assert torch.allclose(values_at(model.weights(), ODD, final), ODD.value(model.logits(tokens)), atol=1e-12)
     assert ODD.direction(model.weights()).dtype == torch.float64
 
 
@@ -44,14 +44,14 @@ def test_the_unembeddings_bias_counts():
     model.layout.unembed.bias = torch.nn.Parameter(torch.arange(D_VOCAB).double() / 7, requires_grad=False)
     tokens = token_rows()
     final = model.activations(tokens, ["unembed_in"])["unembed_in"]
-    assert torch.allclose(values_at(model, ODD, final), ODD.value(model.logits(tokens)), atol=1e-12)
+    assert torch.allclose(values_at(model.weights(), ODD, final), ODD.value(model.logits(tokens)), atol=1e-12)
     assert ODD.bias(model.weights()) == pytest.approx((0.1 * 7 - 2.5 * 3 + 0.3 * 60) / 7)
 
 
 def test_it_is_of_logits_before_their_soft_cap():
     model = HuggingFaceModel(tiny("gemma2"))
     seen = model.activations(token_rows(), ["unembed_in", "unembed_out"])
-    found = values_at(model, ODD, seen["unembed_in"])
+    found = values_at(model.weights(), ODD, seen["unembed_in"])
     assert torch.allclose(found, ODD.value(seen["unembed_out"].double()), atol=1e-5)
     assert not torch.allclose(found, ODD.value(model.logits(token_rows())).double(), atol=1e-2)
 
