@@ -29,7 +29,7 @@ class Disk:
 
     def __init__(self, whole: TranscoderSet) -> None:
         self.n_read = 0
-        self._given: list[weakref.ref[torch.Tensor]] = []
+        self._given: list[list[weakref.ref[torch.Tensor]]] = []
         distinct = {id(one): one for one in whole.layers}
         routes = ["mlp"] if len(distinct) == 1 else [f"mlp.{layer}" for layer in range(whole.n_layers)]
         self.by_route = {
@@ -39,12 +39,13 @@ class Disk:
     @property
     def n_held(self) -> int:
         gc.collect()
-        return sum(one() is not None for one in self._given)
+        return sum(any(one() is not None for one in weights) for weights in self._given)
 
     def _read(self, own: Dictionary) -> Dictionary:
         self.n_read += 1
         made = deepcopy(own)
-        self._given.append(weakref.ref(made.encoder))
+        large = [weights for name, weights in made.named_parameters() if weights.ndim == 2 and name != "W_skip"]
+        self._given.append([weakref.ref(weights) for weights in large])
         return made
 
 
