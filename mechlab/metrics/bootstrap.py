@@ -6,25 +6,19 @@
 4. The interval runs from the 2.5th to the 97.5th percentile of these values.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from mechlab.core.estimate import Estimate
-from mechlab.core.randomness import numpy_generator
+from mechlab.core.redraws import N_RESAMPLES, Draws, Values, from_draws, redraws
 
 Sums = Float64[Tensor, "n_rows n_sums"]
 Totals = Float64[Tensor, "n_draws n_sums"]
-Values = Float64[Tensor, "n_draws"]
-Draws = Float64[Tensor, "some_draws n_rows"]
 
-N_RESAMPLES = 1000
-MAX_UNDEFINED_SHARE = 0.05
-_RESAMPLES_AT_ONCE = 50
 _MAX_KEPT = 10_000_000
 
 
@@ -56,32 +50,11 @@ def resampled(sums: Sums, *, seed: int = 0) -> Totals:
     return torch.cat([sums.sum(0, keepdim=True), *redrawn])
 
 
-def from_draws(values: Values, *, n: int, unit: str = "") -> Estimate | None:
-    """Return the estimate whose value stands first and whose redraws follow.
-
-    Returns:
-        None where the value is not a finite number, or more than 5 % of its redraws are not.
-    """
-    value, draws = values[0].item(), values[1:]
-    finite = draws[draws.isfinite()]
-    if not np.isfinite(value) or len(finite) < (1 - MAX_UNDEFINED_SHARE) * len(draws):
-        return None
-    low, high = np.percentile(finite.numpy(), [2.5, 97.5])
-    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value), n=n, unit=unit)
-
-
 def _redraws(n_rows: int, seed: int) -> Iterable[Draws]:
     """Return how often each redraw draws each row; kept for the next metric of as many rows where they are few."""
-    return _kept_redraws(n_rows, seed) if n_rows * N_RESAMPLES <= _MAX_KEPT else _drawn(n_rows, seed)
+    return _kept_redraws(n_rows, seed) if n_rows * N_RESAMPLES <= _MAX_KEPT else redraws(n_rows, seed)
 
 
 @lru_cache(maxsize=2)
 def _kept_redraws(n_rows: int, seed: int) -> tuple[Draws, ...]:
-    return tuple(_drawn(n_rows, seed))
-
-
-def _drawn(n_rows: int, seed: int) -> Iterator[Draws]:
-    generator = numpy_generator(seed, "bootstrap")
-    for _ in range(N_RESAMPLES // _RESAMPLES_AT_ONCE):
-        drawn = generator.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=_RESAMPLES_AT_ONCE)
-        yield torch.from_numpy(drawn).double()
+    return tuple(redraws(n_rows, seed))
