@@ -8,11 +8,17 @@ from effects import Changed, changed, foremost_and_drawn, graph_of
 from keeping import circuits
 from subject import one_by_one, prompts
 
+import mechlab
+from mechlab.circuits.outcomes import Outcome
 from mechlab.core.randomness import torch_generator
 from mechlab.interventions.transcoder_set import TranscoderSet
 from mechlab.models.language_model import LanguageModel
 
 ByTask = dict[str, list[Changed]]
+OUTCOMES: dict[str, Outcome] = {
+    "logits": mechlab.LogitDifference(),
+    "probabilities": mechlab.ProbabilityDifference(),
+}
 
 
 def answers(model: LanguageModel, transcoders: TranscoderSet, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -27,7 +33,8 @@ def answers(model: LanguageModel, transcoders: TranscoderSet, settings: Mapping[
                     own = changed(model, graph, one, columns, part)
                     found.setdefault(f"{group}, {part:g}", {}).setdefault(task, []).append(own)
         fresh = prompts(model, settings, task, settings["fresh"])
-        curves[task] = circuits(model, transcoders, graphs, fresh, settings["circuits"])
+        outcome = OUTCOMES[settings["outcomes"][task]]
+        curves[task] = circuits(model, transcoders, graphs, fresh, settings["circuits"], outcome)
     return {"effects": {name: _by_task(own, settings["n_shuffles"]) for name, own in found.items()}, "circuits": curves}
 
 

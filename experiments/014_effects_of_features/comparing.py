@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from effects import REGIMES, Changed
+from scipy.stats import rankdata
 from torch import Tensor
 
 from mechlab.core.estimate import Estimate
@@ -27,6 +28,7 @@ def compared(found: Sequence[Changed], n_shuffles: int) -> dict[str, Any]:
         "signed": {name: signed(told["total"], values) for name, values in measured.items()},
         "direct alone": {name: signed(told["direct"], values) for name, values in measured.items()},
         "largest miss": largest_miss(told["total"], measured["linear"]),
+        "switching": switching(told["total"], measured["replacement"], torch.stack([one.switched for one in found])),
         "shuffled": {name: shuffled(told["total"], values, n_shuffles) for name, values in measured.items()},
         "sizes": {
             predictor: {name: by_size(own, values) for name, values in measured.items()}
@@ -53,6 +55,20 @@ def signed(told: Tensor, measured: Tensor) -> dict[str, Any]:
 def largest_miss(told: Tensor, measured: Tensor) -> float:
     """Return how far the two are apart at most, as a part of the largest effect."""
     return float((told - measured).abs().max() / told.abs().max())
+
+
+def switching(told: Tensor, measured: Tensor, switched: Tensor) -> dict[str, Any]:
+    """Return the share of edits after which no other feature switches, and how predictions do there and elsewhere."""
+    still = switched == 0
+    parts = {"nothing switches": still, "something does": ~still}
+    misses = (told - measured).abs() / told.abs().max()
+    return {
+        "share": rounded(mean_estimate(still.double().mean(1))),
+        "largest miss": {name: float(misses[part].max()) if part.any() else None for name, part in parts.items()},
+        "pearson": {
+            name: _correlation(told[part], measured[part]) if part.sum() > 2 else None for name, part in parts.items()
+        },
+    }
 
 
 def shuffled(told: Tensor, measured: Tensor, n: int) -> dict[str, float]:
@@ -86,8 +102,8 @@ def _ranks_agree(one: Tensor, other: Tensor) -> float:
 
 
 def _ranked(values: Tensor) -> Tensor:
-    return values.argsort().argsort().double()
+    return torch.from_numpy(rankdata(values.numpy()))
 
 
 def _correlation(one: Tensor, other: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack([one.double(), other.double()]))[0, 1])
+    return round(float(torch.corrcoef(torch.stack([one.double(), other.double()]))[0, 1]), 4)

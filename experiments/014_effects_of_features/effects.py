@@ -4,8 +4,9 @@
 2. Measured is the change of the logit difference when what the feature writes is taken off at its position:
    `linear`: attention, norms, errors and which features are on are held; all that is left is linear;
    `replacement`: features are encoded anew; attention, norms and errors are held;
-   `attention free`: only errors are held; attention and norms are what follows;
-   `model`: the model itself, its own MLPs.
+   `replacement, attention free`: only errors are held; attention and norms are what follows;
+   `model, attention held`: the model's own MLPs, with attention and norms held;
+   `model`: the model itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,13 @@ from mechlab.circuits.attribution.attribution_graph import AttributionGraph
 from mechlab.circuits.attribution.path_sums import path_sums
 from mechlab.circuits.attribution.regimes import Push, Trial, feature_push, holding
 from mechlab.corpora.tasks.pairs import PromptPairs
-from mechlab.interventions.hold import push
+from mechlab.interventions.hold import hold, push
 from mechlab.interventions.stand_in import stand_in
 from mechlab.interventions.transcoder_set import TranscoderSet
 from mechlab.models.language_model import LanguageModel
 
 OUTCOME = mechlab.LogitDifference()
-REGIMES = ("linear", "replacement", "attention free", "model")
+REGIMES = ("linear", "replacement", "replacement, attention free", "model, attention held", "model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +36,14 @@ class Changed:
 
     Attributes:
         told: by predictor: over all paths (`total`), along the direct edge alone (`direct`), and what needs no graph:
-            the code, the norm of the decoder's row, and their product.
+            the code, in units of a unit direction, and the norm of the decoder's row.
         measured: by regime.
+        switched: how many other features switch on or off in the replacement regime.
     """
 
     told: Mapping[str, Tensor]
     measured: Mapping[str, Tensor]
+    switched: Tensor
 
 
 def graph_of(model: LanguageModel, transcoders: TranscoderSet, one: PromptPairs) -> AttributionGraph:
@@ -52,10 +55,15 @@ def graph_of(model: LanguageModel, transcoders: TranscoderSet, one: PromptPairs)
 
 
 def foremost_and_drawn(graph: AttributionGraph, n: int, draw: torch.Generator) -> dict[str, Tensor]:
-    """Return the columns of the features with the largest influence, and of as many drawn among all others."""
-    order = graph.influence.columns[: len(graph.sources.code)].argsort(descending=True, stable=True)
-    others = order[n:][torch.randperm(len(order) - n, generator=draw)[:n]]
-    return {"foremost": order[:n], "drawn": others}
+    """Return the columns of the features with the largest influence, and of as many drawn among all others.
+
+    Those of the last layer elsewhere than at the last token are left out: nothing leads from them to the answer.
+    """
+    sources, n_layers, n_pos = graph.sources, graph.frozen.spec.n_layers, graph.frozen.n_pos
+    leads = (sources.layer < n_layers - 1) | (sources.position == n_pos - 1)
+    order = graph.influence.columns[: len(sources.code)].argsort(descending=True, stable=True)
+    order = order[leads[order]]
+    return {"foremost": order[:n], "drawn": order[n:][torch.randperm(len(order) - n, generator=draw)[:n]]}
 
 
 @torch.no_grad()
@@ -66,17 +74,16 @@ def changed(
     share = torch.full((len(columns),), -part)
     sources, trial = graph.sources, Trial(model, graph.frozen, graph.sources)
     pushed = feature_push(sources, columns, share)
-    written = sum(vectors.norm(dim=-1) for vectors in pushed.vectors.values()) / part
     told = {
         "total": path_sums(graph).effects[0, columns] * share,
         "direct": graph.of_targets.effects[0, columns] * share,
-        "written": written,
         "code": sources.code[columns],
-        "decoder norm": written / sources.code[columns],
+        "decoder norm": _decoder_norms(trial, columns),
     }
     return Changed(
         {name: value.double() for name, value in told.items()},
         {regime: _measured(trial, one, pushed, regime) for regime in REGIMES},
+        _switched(trial, pushed),
     )
 
 
@@ -88,18 +95,41 @@ def _measured(trial: Trial, one: PromptPairs, pushed: Push, regime: str) -> Tens
     return values[:-1] - values[-1]
 
 
+def _switched(trial: Trial, pushed: Push) -> Tensor:
+    rows, transcoders = pushed.rows(slice(None)), trial.frozen.transcoders
+    n_rows, sites = len(rows.positions), [transcoders.site(layer) for layer in range(transcoders.n_layers)]
+    with holding(trial, "replacement", n_rows), push(trial.model, rows.positions, rows.vectors):
+        seen = trial.model.activations(trial.frozen.tokens.expand(n_rows, -1), sites)
+    found = torch.zeros(n_rows - 1, dtype=torch.long)
+    for layer, site in enumerate(sites):
+        is_on = transcoders.codes(layer, seen[site])[:, int(trial.frozen.has_bos) :] != 0
+        found += (is_on[:-1] != is_on[-1:]).sum((1, 2))
+    return found
+
+
+def _decoder_norms(trial: Trial, columns: Tensor) -> Tensor:
+    sources, layers = trial.sources, trial.frozen.transcoders.layers
+    norms = [one.W_dec.detach().norm(dim=1) for one in layers]
+    places = zip(sources.layer[columns].tolist(), sources.feature[columns].tolist(), strict=True)
+    return torch.stack([norms[layer][feature] for layer, feature in places])
+
+
 @contextmanager
 def _regime(trial: Trial, regime: str, n_rows: int) -> Iterator[None]:
     """Open a context in which a regime holds; one that is opened in another takes the place of its codes."""
+    model, transcoders = trial.model, trial.frozen.transcoders
     if regime in ("replacement", "model"):
         with holding(trial, regime, n_rows):
             yield
         return
-    model, transcoders = trial.model, trial.frozen.transcoders
+    if regime == "model, attention held":
+        with hold(model, _attention_and_norms(trial)):
+            yield
+        return
     untouched = torch.zeros(n_rows, trial.frozen.n_pos, dtype=torch.bool)
     untouched[:, 0] = trial.frozen.has_bos
     standing = {"errors": trial.sources.errors[:, None], "untouched": untouched}
-    if regime == "attention free":
+    if regime == "replacement, attention free":
         with stand_in(model, transcoders, **standing):
             yield
         return
@@ -113,6 +143,12 @@ def _regime(trial: Trial, regime: str, n_rows: int) -> Iterator[None]:
 
         with stand_in(model, transcoders, change=as_if_still_on, **standing):
             yield
+
+
+def _attention_and_norms(trial: Trial) -> dict[str, Tensor]:
+    kinds, layers = ("pattern", "ln1_scale", "ln2_scale"), range(trial.frozen.spec.n_layers)
+    sites = [*(f"{kind}.{layer}" for kind in kinds for layer in layers), "ln_final_scale"]
+    return {site: seen[0] for site, seen in trial.model.activations(trial.frozen.tokens[None], sites).items()}
 
 
 def _is_on(trial: Trial, layer: int) -> Tensor:

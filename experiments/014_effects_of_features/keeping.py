@@ -1,4 +1,4 @@
-"""How much of the logit difference is left when only the foremost features, random ones, or neurons do their own."""
+"""How much of an outcome is left when only the foremost features, random ones, or neurons do their own."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from effects import OUTCOME
 
 import mechlab
 from mechlab.circuits.attribution.attribution_graph import AttributionGraph
+from mechlab.circuits.outcomes import Outcome
 from mechlab.circuits.patching.faithfulness import FaithfulnessCurve, cmd, cpr, faithfulness
 from mechlab.corpora.tasks.pairs import PromptPairs
 from mechlab.interventions.transcoder_set import TranscoderSet
@@ -20,11 +21,12 @@ def circuits(
     graphs: Sequence[AttributionGraph],
     fresh: Sequence[PromptPairs],
     settings: Mapping[str, Any],
+    outcome: Outcome = OUTCOME,
 ) -> dict[str, Any]:
     """Return the curves on other prompts than the order of features was made on."""
     told = mechlab.CircuitSettings(shares=tuple(settings["shares"]), n_random=settings["n_random"])
     order = mechlab.features_by_influence(graphs)
-    found = mechlab.feature_circuits(model, transcoders, fresh, order, OUTCOME, told)
+    found = mechlab.feature_circuits(model, transcoders, fresh, order, outcome, told)
     kinds = ("features", "random_features", "neurons")
     curves = {kind: getattr(found, kind) for kind in kinds}
     return {
