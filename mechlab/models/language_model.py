@@ -29,6 +29,7 @@ class LanguageModel(ABC):
         name: what the user called it.
         processing: weight processing applied to this copy, in order; empty for the model as trained.
         first_position: where in its row the first token of the pass stands; not 0 only in generation with a cache.
+        n_prompt: how many tokens of each row are the prompt of the generation under way; None outside of one.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class LanguageModel(ABC):
     ) -> None:
         self.name, self.spec, self.tokenizer, self.processing = name, spec, tokenizer, processing
         self.first_position = 0
+        self.n_prompt: int | None = None
 
     @property
     @abstractmethod
@@ -113,17 +115,18 @@ class LanguageModel(ABC):
         return rows.clone()
 
     def _placed(self, step: Step, use_cache: bool) -> Step:
-        """Return the step, which keeps `first_position` while it runs."""
-        n_seen = 0
+        """Return the step, which keeps `first_position` and `n_prompt` while it runs."""
+        n_seen = n_prompt = 0
 
         def placed(unseen: Tokens) -> Tensor:
-            nonlocal n_seen
-            self.first_position = n_seen if use_cache else 0
+            nonlocal n_seen, n_prompt
+            n_prompt = n_prompt or unseen.shape[1]
+            self.first_position, self.n_prompt = n_seen if use_cache else 0, n_prompt
             n_seen += unseen.shape[1]
             try:
                 return step(unseen)
             finally:
-                self.first_position = 0
+                self.first_position, self.n_prompt = 0, None
 
         return placed
 

@@ -59,6 +59,23 @@ def test_an_edit_is_told_where_the_first_token_of_a_pass_stands(gpt2: HuggingFac
     assert places == ([0, 6, 7, 8, 0] if use_cache else [0] * 5)
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_an_edit_is_told_how_long_the_prompt_is_while_text_is_generated(
+    gpt2: HuggingFaceModel, use_cache: bool
+) -> None:
+    lengths: list[int | None] = []
+
+    def look(value: torch.Tensor) -> torch.Tensor:
+        lengths.append(gpt2.n_prompt)
+        return value
+
+    with gpt2.edit({"resid_post.1": look}):
+        gpt2.generate(PROMPTS, 3, use_cache=use_cache)
+        gpt2.logits(PROMPTS)
+        gpt2.generate(PROMPTS[:, :4], 1, use_cache=use_cache)
+    assert lengths == [6, 6, 6, None, 4]
+
+
 def test_a_window_shorter_than_the_text_gives_the_same_rows_with_and_without_a_cache(
     any_model: HuggingFaceModel,
 ) -> None:
