@@ -107,13 +107,17 @@ if TYPE_CHECKING:
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
     from mechlab.metrics.code_index import index_codes
     from mechlab.metrics.code_search import rank_codes
+    from mechlab.metrics.concepts import Pattern, Probed, words
     from mechlab.metrics.dashboards import DashboardConfig, dashboards
+    from mechlab.metrics.dose_response import Way, Writing, dose_response
     from mechlab.metrics.evaluate import evaluate
     from mechlab.metrics.feature_objects import feature_objects
     from mechlab.metrics.ground_truth import ground_truth
     from mechlab.metrics.portraits import portraits
     from mechlab.metrics.projection_causes import carried_causes
     from mechlab.metrics.prompt_scores import prompt_scores
+    from mechlab.metrics.side_effects import side_effects
+    from mechlab.metrics.steering_race import Terms, race
     from mechlab.metrics.written_text import judge_texts
     from mechlab.models.language_model import LanguageModel
     from mechlab.models.loaders import load
@@ -215,6 +219,10 @@ _PLACES = {
     "metrics.portraits": ("portraits",),
     "metrics.projection_causes": ("carried_causes",),
     "metrics.prompt_scores": ("prompt_scores",),
+    "metrics.concepts": ("Pattern", "Probed", "words"),
+    "metrics.dose_response": ("Way", "Writing", "dose_response"),
+    "metrics.side_effects": ("side_effects",),
+    "metrics.steering_race": ("Terms", "race"),
     "metrics.written_text": ("judge_texts",),
     "models.language_model": ("LanguageModel",),
     "models.loaders": ("load",),

@@ -81,17 +81,17 @@ def pushed_by_fewest(writer: Writer, strengths: Sequence[Strength]) -> dict[str,
         middle = (low + high) // 2
         name, push = strengths[middle]
         tried.append((name, push, writer.judged(push, choosing=True)))
-        low, high = (low, middle) if tried[-1][2].topic_share.value >= ENOUGH else (middle + 1, high)
+        low, high = (low, middle) if tried[-1][2].concept.value >= ENOUGH else (middle + 1, high)
     return best_of(writer, tried)
 
 
 def best_of(writer: Writer, tried: Sequence[Tried]) -> dict[str, Any]:
     """Return which of the strengths tried was taken, and what its fresh texts are worth."""
-    enough = [one for one in tried if one[2].topic_share.value >= ENOUGH and one[2].nll_nats is not None]
+    enough = [one for one in tried if one[2].concept.value >= ENOUGH and one[2].nll_nats is not None]
     if enough:
         name, push, _ = min(enough, key=lambda one: one[2].nll_nats.value)  # type: ignore[union-attr]
     else:
-        name, push, _ = max(tried, key=lambda one: one[2].topic_share.value)
+        name, push, _ = max(tried, key=lambda one: one[2].concept.value)
     return pushed_as(writer, (name, push))
 
 
@@ -142,7 +142,7 @@ def drawn_codes(index: CodeIndex, codes: Sequence[CodeChoice], seed: int) -> lis
 def plain(found: WrittenText) -> dict[str, Any]:
     """Return what is known of texts as numbers."""
     return {
-        "share": plain_estimate(found.topic_share),
+        "share": plain_estimate(found.concept),
         "nll_nats": plain_estimate(found.nll_nats),
         "distinct": [round(share, 4) for share in found.distinct.values()],
         "n": found.n_texts,

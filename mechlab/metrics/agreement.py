@@ -5,6 +5,8 @@
 3. Ranks are taken anew in every redraw, equal values sharing the middle of theirs.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +60,20 @@ def agreement(
         "size": weights @ y.abs() / weights.sum(-1),
     }
     return Agreement(**{name: from_draws(values, n=n) for name, values in found.items()})
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Return Spearman's correlation of two lists; None where it is undefined, as if all of one are equal.
+
+    Raises:
+        UsageError: the lists are not of one length.
+    """
+    if len(x) != len(y):
+        raise UsageError("lists differ in length", value=f"{len(x)} and {len(y)}", remedy="Give pairs.")
+    one = torch.ones(1, len(x), dtype=torch.float64)
+    first, second = (_ranks(torch.tensor(values, dtype=torch.float64), one) for values in (x, y))
+    found = float(_correlation(first, second, one))
+    return found if math.isfinite(found) else None
 
 
 def _correlation(x: Weights, y: Weights, weights: Weights) -> Float64[Tensor, "n_draws"]:

@@ -1,27 +1,28 @@
-"""Texts a model wrote, judged: how many speak of a topic, how natural another model finds them, how varied they are.
+"""Texts a model wrote, judged: how much they are about a concept, how natural, how varied and how repetitive they are.
 
-1. A text speaks of a topic if a pattern is found in what was written behind the prompt.
+1. A concept scores what was written behind the prompt.
 2. Fluency is what a judge, the model without any edit, pays for each token written.
 3. Variety is the share of different n-grams among all n-grams written: text that turns in circles has few.
-4. Texts are the independent units of every interval.
+4. Repetition is the share of a text's own n-grams that stood in it before.
+5. Texts are the independent units of every interval.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Float64
 from torch import Tensor
 
 from mechlab.core.estimate import Estimate
 from mechlab.interventions.continuations import Continuation
-from mechlab.metrics.bootstrap import estimate, ratio
-from mechlab.metrics.causes import compiled
+from mechlab.metrics.bootstrap import estimate, mean_estimate, ratio
+from mechlab.metrics.concepts import Concept, as_concept
 from mechlab.metrics.next_token import RowLosses, losses_where
 from mechlab.models.language_model import LanguageModel
 
 N_GRAMS = (1, 2, 3)
+REPEATED = 4
 
 
 @dataclass(frozen=True)
@@ -29,26 +30,31 @@ class WrittenText:
     """What is known of texts.
 
     Attributes:
-        topic_share: which part of them speaks of the topic.
+        concept: the mean of what the concept scores; with a pattern, the share of texts that hold a match.
         nll_nats: the judge's mean loss per token written; special tokens do not count. None where nothing else was
             written.
         distinct: for n = 1, 2, 3 the share of different n-grams among all; 0 where there are none.
+        repetition: the share of the 4-grams of texts that stood in the same text before. None where there are none.
         n_texts: how many there are.
     """
 
-    topic_share: Estimate
+    concept: Estimate
     nll_nats: Estimate | None
     distinct: dict[int, float]
+    repetition: Estimate | None
     n_texts: int
 
 
-def judge_texts(judge: LanguageModel, texts: Sequence[Continuation], pattern: str, seed: int = 0) -> WrittenText:
+def judge_texts(
+    judge: LanguageModel, texts: Sequence[Continuation], concept: Concept | str, seed: int = 0
+) -> WrittenText:
     """Return what texts are worth.
 
     Args:
         judge: the model that knows how natural text reads: the one that was edited, without the edit.
         texts: what was written.
-        pattern: regular expression of the topic, looked for in the lower-cased text behind each prompt.
+        concept: what they may be about; a text is a regular expression that is looked for in the lower-cased text
+            behind each prompt.
         seed: of the intervals' redraws.
 
     Raises:
@@ -58,32 +64,24 @@ def judge_texts(judge: LanguageModel, texts: Sequence[Continuation], pattern: st
     pattern); Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models", section 5.2
     (distinct-n); loss under the unedited model and intervals are ours.
     """
-    topic = compiled(pattern)
-    speaks = torch.cat([mentions(judge, one.written, topic) for one in texts]).double()
-    share = estimate(torch.stack([speaks, torch.ones_like(speaks)], dim=1), ratio, seed=seed)
-    assert share is not None
+    scores = as_concept(concept).scores(judge, texts)
+    told = mean_estimate(scores, seed=seed)
+    assert told is not None
     losses = torch.cat([losses_of_written(judge, one) for one in texts])
+    rows = [row for one in texts for row in plain_rows(judge, one)]
+    return WrittenText(
+        concept=told,
+        nll_nats=estimate(losses, ratio, unit="nats", seed=seed),
+        distinct={n: distinct_share(rows, n) for n in N_GRAMS},
+        repetition=estimate(repeated(rows, REPEATED), ratio, seed=seed),
+        n_texts=len(scores),
+    )
+
+
+def plain_rows(judge: LanguageModel, texts: Continuation) -> list[list[int]]:
+    """Return the written tokens of each text without special ones."""
     special = torch.tensor(sorted(judge.special_ids))
-    rows = [row[~torch.isin(row, special)].tolist() for one in texts for row in one.written]
-    distinct = {n: distinct_share(rows, n) for n in N_GRAMS}
-    return WrittenText(share, estimate(losses, ratio, unit="nats", seed=seed), distinct, len(speaks))
-
-
-def mentions(
-    model: LanguageModel, written: Int[Tensor, "n_texts new"], topic: re.Pattern[str]
-) -> Bool[Tensor, "n_texts"]:
-    """Return which texts hold a match, in lower case; special tokens part a text, and no match crosses them."""
-    found = []
-    for row in written.tolist():
-        parts: list[list[int]] = [[]]
-        for token in row:
-            if token in model.special_ids:
-                parts.append([])
-            else:
-                parts[-1].append(token)
-        whole = [model.to_text(torch.tensor([part]))[0].lower() for part in parts if part]
-        found.append(any(topic.search(text) for text in whole))
-    return torch.tensor(found)
+    return [row[~torch.isin(row, special)].tolist() for row in texts.written]
 
 
 def losses_of_written(judge: LanguageModel, texts: Continuation) -> RowLosses:
@@ -97,3 +95,9 @@ def distinct_share(rows: Sequence[Sequence[int]], n: int) -> float:
     """Return the share of different n-grams among those of all rows; no n-gram crosses rows."""
     grams = [tuple(row[start : start + n]) for row in rows for start in range(len(row) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def repeated(rows: Sequence[Sequence[int]], n: int) -> Float64[Tensor, "n_texts 2"]:
+    """Return how many n-grams of each row stood in it before, and how many it has."""
+    counts = [[row[start : start + n] for start in range(len(row) - n + 1)] for row in map(tuple, rows)]
+    return torch.tensor([[len(own) - len(set(own)), len(own)] for own in counts], dtype=torch.float64).view(-1, 2)

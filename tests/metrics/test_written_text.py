@@ -1,7 +1,5 @@
 """Written texts are judged behind their prompts, by a plain loop's loss, and by counting n-grams by hand."""
 
-import re
-
 import pytest
 import torch
 from oracles.tiny_models import tiny
@@ -10,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.continuations import Continuation, continuations
-from mechlab.metrics.written_text import distinct_share, judge_texts, losses_of_written, mentions
+from mechlab.metrics.written_text import distinct_share, judge_texts, losses_of_written, repeated
 from mechlab.models.loaders import load
 
 WORDS = ["may", "june", "the", "cat", *(f"w{number}" for number in range(54))]
@@ -22,13 +20,6 @@ def judge():
     loaded = load(tiny("gpt2"), device="cpu")
     loaded.tokenizer = word_tokenizer(" ".join(WORDS))
     return loaded
-
-
-def test_a_topic_counts_behind_the_prompt_only_and_no_match_crosses_a_special_token(judge):
-    tokens = torch.tensor([[BOS, MAY, THE, CAT], [BOS, THE, MAY, CAT], [BOS, THE, CAT, MAY], [BOS, CAT, THE, EOS]])
-    assert mentions(judge, tokens[:, 2:], re.compile("may")).tolist() == [False, True, True, False]
-    crossing = torch.tensor([[THE, EOS, CAT], [EOS, THE, CAT]])
-    assert mentions(judge, crossing, re.compile("the cat")).tolist() == [False, True]
 
 
 @torch.no_grad()
@@ -50,6 +41,20 @@ def test_variety_is_the_share_of_different_n_grams():
     assert distinct_share(rows, 5) == 0.0
 
 
+def test_repetition_counts_what_stood_in_the_same_text_before():
+    rows = [[1, 2, 1, 2, 1], [1, 2], [7]]
+    assert repeated(rows, 2).tolist() == [[2, 4], [0, 1], [0, 0]]
+    assert repeated([[5] * 8], 4).tolist() == [[4, 5]] and repeated([], 4).shape == (0, 2)
+
+
+def test_a_text_that_turns_in_circles_repeats_itself(judge):
+    circle = torch.tensor([[BOS, THE, CAT, MAY, JUNE] + [THE, CAT, MAY, JUNE] * 3])
+    varied = torch.arange(3, 3 + 16)[None]
+    for tokens, wanted in ((circle, 9 / 13), (varied, 0.0)):
+        found = judge_texts(judge, [Continuation(torch.cat([tokens, tokens]), 0)], "may").repetition
+        assert found is not None and found.value == pytest.approx(wanted) and found.n == 2
+
+
 def test_what_the_judge_writes_itself_reads_more_natural_than_draws_without_it(judge):
     own = continuations(judge, ["the cat", "june"], 60, 12, seed=1)
     drawn = [
@@ -59,8 +64,8 @@ def test_what_the_judge_writes_itself_reads_more_natural_than_draws_without_it(j
     natural, shuffled = judge_texts(judge, own, r"\bmay\b"), judge_texts(judge, drawn, r"\bmay\b")
     assert natural.nll_nats is not None and shuffled.nll_nats is not None
     assert natural.nll_nats.high < shuffled.nll_nats.low
-    assert natural.topic_share.value == pytest.approx(shuffled.topic_share.value)
-    assert natural.n_texts == natural.topic_share.n == 120
+    assert natural.concept.value == pytest.approx(shuffled.concept.value)
+    assert natural.n_texts == natural.concept.n == 120
     assert all(0 < share <= 1 for share in natural.distinct.values())
     assert natural.distinct[1] < natural.distinct[2] < natural.distinct[3]
 
