@@ -30,7 +30,7 @@ def main() -> None:
     found: dict[str, Any] = {"config": settings, "seeds": {}}
     for seed in settings["seeds"]:
         found["seeds"][str(seed)] = answers(model, transcoders_of(model, sweep, seed), settings, seed)
-        path.write_text(json.dumps(found, indent=1) + "\n")
+        path.write_text(json.dumps(found) + "\n")
         print(seed, flush=True)
 
 
