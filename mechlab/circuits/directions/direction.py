@@ -104,7 +104,9 @@ def directed(
     if not bool(own.isfinite().all()):
         raise UsageError("direction is not finite", value=name, remedy="Check what it was found from.")
     if length == 0:
-        raise UsageError("direction is zero", value=name, remedy="Nothing tells what it was to stand for; take another.")
+        raise UsageError(
+            "direction is zero", value=name, remedy="Nothing tells what it was to stand for; take another."
+        )
     place = str(Site.parse(site, model.spec))
     return Direction(place, (own / length).float(), length, kind, name, Facts(model=model.fingerprint, **facts))
 

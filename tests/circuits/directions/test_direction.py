@@ -54,5 +54,5 @@ def test_it_belongs_to_one_model_and_one_width():
 
 def test_a_site_with_several_vectors_for_a_token_has_no_width():
     assert site_width(MODEL, "head.0.1") == D_MODEL
-    with pytest.raises(UsageError, match="no single vector for each token: 'q.0'"):
+    with pytest.raises(UsageError, match=r"no single vector for each token: 'q.0'"):
         site_width(MODEL, "q.0")
