@@ -86,11 +86,11 @@ class _Run:
         self._tokens, layers = pairs.clean.to(model.device), range(parts.spec.n_layers)
         values, patterns = ([f"{kind}.{layer}" for layer in layers] for kind in ("v", "pattern"))
         end = f"resid_post.{parts.spec.n_layers - 1}"
-        seen = model.activations(self._tokens, [*patterns, *(f"z.{layer}" for layer in layers), end])
-        other = model.activations(pairs.corrupted.to(model.device), values)
-        n_heads = parts.spec.n_heads
-        self._patched = [mixed(values_of(other[f"v.{one}"], n_heads), seen[f"pattern.{one}"]) for one in layers]
-        self._own = [seen[f"z.{layer}"] for layer in layers]
+        seen = model.activations(self._tokens, [*patterns, *values, end])
+        # Patterns are asked for here, too, so that equal tokens go through the same arithmetic in both passes.
+        other = model.activations(pairs.corrupted.to(model.device), [*patterns, *values])
+        gaps = [values_of(other[name] - seen[name], parts.spec.n_heads) for name in values]
+        self._changes = [mixed(gap, seen[name]) for gap, name in zip(gaps, patterns, strict=True)]
         self._final = seen[end][:, -1].double()
 
     def straight(self) -> tuple[Float64[Tensor, "n n_layers n_heads"], Float64[Tensor, "n n_layers n_heads"]]:
@@ -99,8 +99,8 @@ class _Run:
         read = self._observable.direction(weights).double().expand(len(self._final), -1)
         along, before = norm.pulled(read, self._final, "frozen"), self._value(self._final)
         frozen, real = list[Tensor](), list[Tensor]()
-        for own, patched, layer in zip(self._own, self._patched, weights.layers, strict=True):
-            change = torch.einsum("nhe,hed->nhd", (patched - own)[:, -1].double(), layer.W_O.double())
+        for mix, layer in zip(self._changes, weights.layers, strict=True):
+            change = torch.einsum("nhe,hed->nhd", mix[:, -1].double(), layer.W_O.double())
             frozen.append(torch.einsum("nhd,nd->nh", change, along))
             real.append(self._value(self._final[:, None] + change) - before[:, None])
         return torch.stack(frozen, 1), torch.stack(real, 1)
@@ -109,12 +109,15 @@ class _Run:
         """Return how far the observable changes when later layers see each head patched."""
         spec, n = self._parts.spec, len(self._tokens)
         heads = [(layer, head) for layer in range(spec.n_layers) for head in range(spec.n_heads)]
-        before, after = self._value(self._final), list[Tensor]()
+        before, after = self._values_of_passes(1), list[Tensor]()
         for together in _some(heads, max(1, rows_at_once // n)):
             with self._model.edit(self._edits(together)):
-                seen = self._model.activations(self._tokens.repeat(len(together), 1), ["unembed_in"])
-            after.append(self._read(seen["unembed_in"][:, -1]).unflatten(0, (len(together), n)))
+                after.append(self._values_of_passes(len(together)))
         return (torch.cat(after) - before).T.unflatten(1, (spec.n_layers, spec.n_heads))
+
+    def _values_of_passes(self, n_copies: int) -> Float64[Tensor, "n_copies n"]:
+        seen = self._model.activations(self._tokens.repeat(n_copies, 1), ["unembed_in"])
+        return self._read(seen["unembed_in"][:, -1]).unflatten(0, (n_copies, -1))
 
     def _edits(self, heads: Sequence[Head]) -> dict[str | Site, Edit]:
         """Return the edits of a pass over one copy of the batch for each head."""
@@ -127,7 +130,7 @@ class _Run:
         def edit(z: Mixed) -> Mixed:
             copies = z.unflatten(0, (n_copies, -1))
             for copy, head in heads.items():
-                copies[copy, :, :, head] = self._patched[layer][:, :, head].to(z)
+                copies[copy, :, :, head] += self._changes[layer][:, :, head].to(z)
             return z
 
         return edit

@@ -50,11 +50,12 @@ def pair_streams(model: LanguageModel, pairs: PromptPairs) -> PairStreams:
     seen = model.activations(
         pairs.clean.to(model.device), [*(f"{kind}.{layer}" for layer in layers for kind in kinds), end]
     )
+    # Patterns are asked for here, too, so that equal tokens go through the same arithmetic in both passes.
     other = model.activations(
         pairs.corrupted.to(model.device),
-        ["resid_pre.0", *(f"{kind}.{layer}" for layer in layers for kind in changing), end],
+        ["resid_pre.0", *(f"{kind}.{layer}" for layer in layers for kind in ("pattern", *changing)), end],
     )
-    gaps = {name: seen[name] - other[name] for name in other}
+    gaps = {name: seen[name] - other[name] for name in other if not name.startswith("pattern")}
     return PairStreams(
         patterns=tuple(seen[f"pattern.{layer}"] for layer in layers),
         values=tuple(values_of(gaps[f"v.{layer}"], spec.n_heads) for layer in layers),

@@ -1,5 +1,6 @@
 """Heads' values from another prompt: the scores are those of patching one head of one prompt by brute force."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import pytest
@@ -64,6 +65,13 @@ def test_denoising_is_noising_of_exchanged_prompts_with_the_sign_turned():
     forth = ov_patching(model, [pairs.exchanged()], OBSERVABLE)
     assert torch.allclose(back.real.values, -forth.real.values, atol=1e-12) and back.recomputed is None
     assert torch.allclose(back.frozen.values, -forth.frozen.values, atol=1e-12)
+
+
+def test_equal_prompts_give_no_score_however_a_narrow_model_rounds():
+    model, pairs = HuggingFaceModel(tiny("llama").to(torch.bfloat16)), random_pairs(2)
+    found = ov_patching(model, [replace(pairs, corrupted=pairs.clean)], OBSERVABLE, recomputed=True)
+    for scores in (found.frozen, found.real, found.recomputed):
+        assert scores.values.abs().max() < 1e-12
 
 
 def test_scores_are_a_graph_to_the_observable():

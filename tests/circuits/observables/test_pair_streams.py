@@ -25,3 +25,9 @@ def test_points_are_the_clean_prompts_and_differences_clean_less_corrupted(famil
     for head in range(4):
         assert torch.allclose(found.values[1][:, :, head], gap[:, :, head // group], atol=1e-12)
     assert torch.allclose(found.end, clean["resid_post.2"], atol=1e-12) and len(found.pre) == 3
+
+
+def test_nothing_differs_in_front_of_the_first_token_that_does():
+    found = pair_streams(HuggingFaceModel(tiny("llama").to(torch.bfloat16)), random_pairs(3))
+    for gaps in (*found.values, *found.written, found.start, found.end_gap):
+        assert not gaps[:, :4].any() and gaps[:, 4:].any()
