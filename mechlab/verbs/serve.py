@@ -23,9 +23,11 @@ def run(config: Config, progress: Progress) -> Outcome:
     """Serve a folder to this machine alone, until it is stopped with Ctrl-C; nothing is written."""
     from mechlab.store.served_folder import FolderServer
     from mechlab.views.folder_page import folder_page
+    from mechlab.views.terminal import RichProgress
 
     with FolderServer(config.folder, config.port, folder_page) as server:
-        progress.note(f"serving {config.folder} at {server.url} until Ctrl-C")
+        address = f"serving {config.folder} at {server.url} until Ctrl-C"
+        RichProgress().note(address)  # the answer, not progress: --quiet shows it too, and at once
         if config.open:
             import webbrowser
 

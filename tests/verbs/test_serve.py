@@ -1,6 +1,7 @@
 """`mechlab serve`: prints its address, serves the folder's pages, ends quietly at Ctrl-C, refuses what it cannot."""
 
 import re
+import select
 import signal
 import urllib.error
 import urllib.request
@@ -9,9 +10,11 @@ import pytest
 from small_run import call, spawn, wait
 
 
-def test_a_folder_is_served_until_it_is_stopped(tmp_path):
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["aloud", "quiet"])
+def test_a_folder_is_served_until_it_is_stopped_and_its_address_is_said_at_once(tmp_path, quiet):
     (tmp_path / "graph.html").write_text("<h1>graph</h1>")
-    process = spawn("serve", tmp_path, "--port", 0, "--json")
+    process = spawn("serve", tmp_path, "--port", 0, "--json", *quiet)
+    assert select.select([process.stderr], [], [], 60)[0] or process.kill(), "the address has not been said"
     line = process.stderr.readline()
     url = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
     with urllib.request.urlopen(f"{url}graph.html", timeout=10) as answer:
