@@ -340,6 +340,26 @@ def large() -> dict[str, Any]:
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [500, 1013, 1280])
+def test_scrolled_to_the_end_no_column_is_cut_by_the_names_of_the_rows(tmp_path, width):
+    page = large()
+    page["metadata"]["prompt_tokens"] = ["x" * (1 + at * 7 % 11) for at in range(30)]
+    body = """
+    const edge = $("#along").getBoundingClientRect().right, sides = $$("#across span").map((one) => {
+      const { left, right } = one.getBoundingClientRect();
+      return [left - edge, right - edge];
+    });
+    return { sides, scrolled: $("#scroll").scrollLeft, end: $("#scroll").getBoundingClientRect().right - edge };
+    """
+    seen = visit(attribution_page(page), tmp_path, probe(body), width=width)
+    assert_clean(seen)
+    sides, end = seen.answer["sides"], seen.answer["end"]
+    cut = [(left, right) for left, right in sides if left < -1 and right > 3]
+    assert seen.answer["scrolled"] > 0 and cut == []
+    assert abs(sides[-1][1] - end) < 20, "the last column ends where the view does, but for a scrollbar"
+
+
+@needs_browser
 def test_ten_thousand_links_are_few_things_to_draw_and_a_choice_redraws_none(tmp_path):
     body = """
     set("#n-links", "all", "change");

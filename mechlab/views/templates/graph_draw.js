@@ -71,11 +71,17 @@
     }
   }
 
-  function settle() {
-    const [wide, tall] = [scroll.clientWidth - byId("along").offsetWidth - 2, Math.min(640, 0.62 * innerHeight)];
-    placed = layout.place(Math.max(200, wide), tall);
+  const room = () => scroll.clientWidth - byId("along").offsetWidth - 2;
+  function place() {
+    placed = layout.place(Math.max(200, room()), Math.min(640, 0.62 * innerHeight));
     board.style.setProperty("--width", `${placed.width}px`);
     board.style.setProperty("--height", `${placed.height}px`);
+  }
+
+  function settle() {
+    const before = room();
+    place();
+    if (room() !== before) place();  // the picture has brought a scrollbar, or has sent one away
     for (const layer of [svg, behind, byId("grid")]) layer.setAttribute("viewBox", `0 0 ${placed.width} ${placed.height}`);
     axes();
     if (!parts.size) drawNodes();

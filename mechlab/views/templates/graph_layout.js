@@ -48,8 +48,16 @@
       per[widest] += 1;
       total += width(widest);
     }
-    const spare = Math.max(0, available - total) / Math.max(1, A.tokens.length);
-    return { widths: headings.map((_, column) => width(column) + (hasBias && !column ? 0 : spare)), per };
+    return { widths: filled(headings.map((_, column) => width(column)), available), per };
+  }
+
+  // The last columns, as many as are seen at once, fill the view: scrolled to the end, it starts where a column does.
+  function filled(widths, available) {
+    let first = widths.length, seen = 0;
+    while (first && seen + widths[first - 1] <= available) seen += widths[--first];
+    if (!first && hasBias && widths.length > 1) first = 1;
+    const spare = Math.max(0, available - seen) / Math.max(1, widths.length - first);
+    return widths.map((width, column) => width + (column < first ? 0 : spare));
   }
 
   // Rows share what height is left, none growing beyond what an eye can bridge.
