@@ -15,9 +15,10 @@ from torch import Tensor
 from mechlab.core.randomness import torch_generator
 from mechlab.core.shapes import Tokens
 from mechlab.interventions.splice import Codec
-from mechlab.metrics.logit_effects import divisor, effects_at, writes_to_the_stream
+from mechlab.metrics.logit_effects import divisor, effects_at
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.route import Route
+from mechlab.models.sites import writes_to_the_stream
 
 ADDED_KINDS = ("attn_out", "mlp_out")
 N_RANDOM, RATE = 1000, 0.95

@@ -6,9 +6,7 @@ from torch import Tensor
 
 from mechlab.core.shapes import Tokens
 from mechlab.models.language_model import LanguageModel
-from mechlab.models.sites import Site
-
-RESIDUAL_KINDS = ("embed", "pos_embed", "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "head")
+from mechlab.models.logit_lens import logit_lens
 
 
 @torch.no_grad()
@@ -36,17 +34,8 @@ def effects_at(
     model: LanguageModel, directions: Float[Tensor, "n d_model"], divided_by: float
 ) -> Float[Tensor, "n d_vocab"]:
     """Return what `logit_effects` returns, where the final norm's divisor is known already."""
-    weights = model.weights()
-    directions = directions.to(weights.W_U)
-    if model.spec.normalization == "LN":
-        directions = directions - directions.mean(-1, keepdim=True)
-    effects = (directions * weights.ln_final_w) @ weights.W_U / divided_by
+    effects = logit_lens(model, directions) / divided_by
     return effects - effects.mean(-1, keepdim=True)
-
-
-def writes_to_the_stream(site: Site) -> bool:
-    """Return whether a vector at this site is added to (or is) the residual stream."""
-    return site.kind in RESIDUAL_KINDS
 
 
 def divisor(model: LanguageModel, sample: Tokens) -> float:

@@ -20,18 +20,18 @@ from mechlab.core.progress import SILENT, Progress
 from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries.dictionary import Dictionary
-from mechlab.interventions.steer import feature_direction
+from mechlab.interventions.steering.feature_direction import feature_direction
 from mechlab.metrics.bootstrap import estimate, ratio
 from mechlab.metrics.contexts import Band, Context, band_edges, bounds, drawn_from, strongest
 from mechlab.metrics.detection import Detector
 from mechlab.metrics.interesting import interesting_features
 from mechlab.metrics.labels import Classes
-from mechlab.metrics.logit_effects import logit_effects, writes_to_the_stream
+from mechlab.metrics.logit_effects import logit_effects
 from mechlab.metrics.race import f1
 from mechlab.metrics.survey import Survey, Watched
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.route import Route
-from mechlab.models.sites import Site
+from mechlab.models.sites import Site, writes_to_the_stream
 
 
 class PortraitConfig(Config):

@@ -15,6 +15,9 @@ MODES: tuple[Mode, ...] = ("q", "k", "v")
 """What a head reads the stream as: query, key or value."""
 
 
+RESIDUAL_KINDS = ("embed", "pos_embed", "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "head")
+
+
 @dataclass(frozen=True)
 class Site:
     """A place in a model: a kind, the layer it is in (None for the whole model), and the head for `head.L.H`."""
@@ -44,6 +47,11 @@ class Site:
         if site is None:
             raise _unknown(str(text), spec)
         return site
+
+
+def writes_to_the_stream(site: Site) -> bool:
+    """Return whether a vector at this site is added to (or is) the residual stream."""
+    return site.kind in RESIDUAL_KINDS
 
 
 def all_sites(spec: ModelSpec) -> list[Site]:

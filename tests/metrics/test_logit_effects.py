@@ -4,9 +4,9 @@ import pytest
 import torch
 from oracles.tiny_models import N_LAYERS, tiny, token_rows
 
-from mechlab.metrics.logit_effects import logit_effects, writes_to_the_stream
+from mechlab.metrics.logit_effects import logit_effects
 from mechlab.models.loaders import load
-from mechlab.models.sites import Site
+from mechlab.models.sites import Site, writes_to_the_stream
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from jaxtyping import Float, Float32
 from pydantic import Field, NonNegativeInt
 from torch import Tensor
@@ -12,6 +11,7 @@ from mechlab.core.config import Config
 from mechlab.core.errors import UsageError
 from mechlab.core.estimate import Estimate
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.site_width import site_width
 from mechlab.models.sites import Site
 
 UNIT = 1e-4
@@ -121,22 +121,7 @@ def refuse_foreign(direction: Direction, model: LanguageModel) -> None:
     if direction.facts.model not in ("", model.fingerprint):
         remedy = f"It is of {direction.facts.model[:12]}, {model.name} is {model.fingerprint[:12]}."
         raise UsageError("direction is of another model", value=direction.name, remedy=remedy)
-    width = site_width(model, direction.site)
+    width = site_width(Site.parse(direction.site, model.spec), model.spec)
     if len(direction.vector) != width:
         remedy = f"{direction.site} of {model.name} has width {width}."
         raise UsageError("direction does not fit the site", value=len(direction.vector), remedy=remedy)
-
-
-def site_width(model: LanguageModel, site: str | Site) -> int:
-    """Return how wide the one vector is that a site holds for each token.
-
-    Raises:
-        UnknownName: this model has no such site.
-        UsageError: it holds several vectors for each token.
-    """
-    place = Site.parse(site, model.spec)
-    (found,) = model.activations(torch.zeros(1, 1, dtype=torch.long), [place]).values()
-    if found.ndim != 3:
-        remedy = "Take one such as resid_post.1, mlp_out.0 or head.0.1."
-        raise UsageError("site holds no single vector for each token", value=str(place), remedy=remedy)
-    return found.shape[-1]

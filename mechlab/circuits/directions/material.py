@@ -8,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.circuits.channels.head_circuits import HeadCircuits
-from mechlab.circuits.directions.direction import site_width
 from mechlab.circuits.directions.examples import Examples
 from mechlab.circuits.observables.pulling import Point
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.codebook import Codebook
 from mechlab.interventions.steer import Decoder
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.site_width import site_width
 from mechlab.models.sites import Site
 
 MEANING = {
@@ -69,7 +69,7 @@ class Material:
             UsageError: there is no site, or the width is another.
         """
         name = str(Site.parse(self.need("site"), self.model.spec))
-        own = site_width(self.model, name)
+        own = site_width(Site.parse(name, self.model.spec), self.model.spec)
         if width != own:
             remedy = f"{name} of {self.model.name} has width {own}."
             raise UsageError(f"{what} does not fit the site", value=width, remedy=remedy)

@@ -7,13 +7,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mechlab.activations.capture import activations_at
-from mechlab.circuits.directions.direction import site_width
 from mechlab.circuits.directions.examples import Examples, in_pairs, separate
 from mechlab.core.errors import UnknownName
 from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
 from mechlab.corpora.tasks.pairs import END, PromptPairs
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.site_width import site_width
 from mechlab.models.sites import Site
 
 ROWS_AT_ONCE = 64
@@ -33,9 +33,9 @@ def examples_of_texts(
 
     Raises:
         UnknownName: this model has no such site.
-        UsageError: a class has fewer than two texts, a text is empty or too long, or the site holds no single vector.
+        UsageError: a class has fewer than two texts, a text is empty or too long, or the site holds no vector for each token.
     """
-    name, made = _place(model, site), in_pairs if paired else separate
+    (name, _), made = _place(model, site), in_pairs if paired else separate
     return made(name, model.fingerprint, *(_at_last_tokens(model, name, texts) for texts in (positive, negative)))
 
 
@@ -52,15 +52,15 @@ def examples_of_pairs(
 
     Raises:
         UnknownName: this model has no such site, or the pairs no such role.
-        UsageError: there are fewer than two pairs, or the site holds no single vector for each token.
+        UsageError: there are fewer than two pairs, or the site holds no vector for each token.
     """
-    name, clean, corrupted = _place(model, site), list[Tensor](), list[Tensor]()
+    (name, width), clean, corrupted = _place(model, site), list[Tensor](), list[Tensor]()
     for pairs in batches:
         if role not in pairs.positions:
             raise UnknownName("prompts have no such role", value=role, remedy=f"Roles: {', '.join(pairs.positions)}.")
         for tokens, found in ((pairs.clean, clean), (pairs.corrupted, corrupted)):
             found.append(_at_positions(model, name, tokens, pairs.positions[role]))
-    none = torch.zeros(0, site_width(model, name))
+    none = torch.zeros(0, width)
     return in_pairs(name, model.fingerprint, torch.cat([none, *clean]), torch.cat([none, *corrupted]))
 
 
@@ -86,14 +86,14 @@ def examples_of_tokens(
 
     Raises:
         UnknownName: there is no such site, label or value.
-        UsageError: a class has fewer than two tokens, or the site holds no single vector for each token.
+        UsageError: a class has fewer than two tokens, or the site holds no vector for each token.
     """
-    name, (first, second) = _place(model, site), (label, None) if isinstance(label, str) else label
+    (name, width), (first, second) = _place(model, site), (label, None) if isinstance(label, str) else label
     positive = _carry(rows, first)
     negative = ~positive & (~rows.special if second is None else _carry(rows, second))
     kept = [_some(one, most, f"{place} tokens", seed) for place, one in (("first", positive), ("second", negative))]
     wanted = kept[0] | kept[1]
-    vectors, labels, groups = [torch.zeros(0, site_width(model, name))], [], []
+    vectors, labels, groups = [torch.zeros(0, width)], [], []
     for batch in wanted.any(1).nonzero().squeeze(1).split(ROWS_AT_ONCE):
         found = activations_at(model, rows.tokens[batch].long().to(model.device), name).cpu()
         vectors.append(found[wanted[batch]])
@@ -104,16 +104,17 @@ def examples_of_tokens(
     return Examples(name, model.fingerprint, *parts)
 
 
-def _place(model: LanguageModel, site: str | Site) -> str:
-    site_width(model, site)
-    return str(Site.parse(site, model.spec))
+def _place(model: LanguageModel, site: str | Site) -> tuple[str, int]:
+    """Return a site's canonical name and its width."""
+    place = Site.parse(site, model.spec)
+    return str(place), site_width(place, model.spec)
 
 
 @torch.no_grad()
 def _at_last_tokens(model: LanguageModel, site: str, texts: Sequence[str]) -> Float[Tensor, "n d_site"]:
     """Return what the site holds at the last token of each text; texts of one length are read together."""
     rows = [model.to_tokens(text) for text in texts]
-    found = torch.zeros(len(rows), site_width(model, site))
+    found = torch.zeros(len(rows), _place(model, site)[1])
     for length in sorted({row.shape[1] for row in rows}):
         places = torch.tensor([place for place, row in enumerate(rows) if row.shape[1] == length])
         for own in places.split(ROWS_AT_ONCE):

@@ -10,10 +10,9 @@ from mechlab.corpora.documents import Corpus
 from mechlab.corpora.opening import open_corpus
 from mechlab.corpora.rows import TokenRows, pack
 from mechlab.dictionaries.dictionary import Dictionary
-from mechlab.metrics.logit_effects import writes_to_the_stream
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.route import Route
-from mechlab.models.sites import Site
+from mechlab.models.sites import Site, writes_to_the_stream
 from mechlab.store.catalog import find_run
 from mechlab.store.manifest import CorpusRecord
 from mechlab.store.run import Run

@@ -6,6 +6,7 @@ The feature is the one whose strongest activation moves a next-token logit most;
 """
 
 import json
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,15 +14,32 @@ from torch import Tensor
 from mechlab.core.randomness import torch_generator
 from mechlab.corpora.rows import TokenRows
 from mechlab.dictionaries.dictionary import Dictionary
-from mechlab.interventions.steer import Steering, feature_direction, generate_pair
-from mechlab.metrics.logit_effects import writes_to_the_stream
+from mechlab.interventions.steering.feature_direction import feature_direction
+from mechlab.interventions.steering.generated_pair import GeneratedPair, generate_pair
+from mechlab.interventions.steering.steer import steer
 from mechlab.metrics.portraits import FeaturePortrait
+from mechlab.models.sites import writes_to_the_stream
 from mechlab.verbs.steps.opening import Subject
 from mechlab.views.report_data import SteeringRow
 
 SAMPLES_NAME = "steering.json"
 N_PROMPTS, N_PROMPT_TOKENS, N_NEW_TOKENS = 3, 5, 24
 TIMES_MAX_ACTIVATION = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Steering:
+    """A direction that is added at a site of the subject, and how much of it."""
+
+    subject: Subject
+    site: str
+    direction: Tensor
+    strength: float
+
+    def pair(self, prompt: Tensor, direction: Tensor) -> GeneratedPair:
+        """Return a prompt continued without and with a direction of this strength."""
+        edit = steer(self.subject.model, self.site, direction, self.strength)
+        return generate_pair(self.subject.model, prompt, N_NEW_TOKENS, edit)
 
 
 def steered_samples(
@@ -34,9 +52,10 @@ def steered_samples(
         return ()
     driver = max(drivers, key=lambda portrait: portrait.promoted[0][1] * portrait.max_activation)
     strength = TIMES_MAX_ACTIVATION * driver.max_activation
-    steering = Steering(site, feature_direction(dictionary, driver.feature, unit=False), strength)
+    direction = feature_direction(dictionary, driver.feature, unit=False)
+    steering = Steering(subject, site, direction, strength)
     chosen = torch_generator(subject.config.seed, "steering prompts")
-    return tuple(_sample(subject, steering, driver.feature, rows, chosen) for _ in range(N_PROMPTS))
+    return tuple(_sample(steering, driver.feature, rows, chosen) for _ in range(N_PROMPTS))
 
 
 def samples_text(samples: tuple[SteeringRow, ...]) -> str:
@@ -59,13 +78,12 @@ def sample_lines(stored: str) -> tuple[str, ...]:
     )
 
 
-def _sample(subject: Subject, steering: Steering, feature: int, rows: TokenRows, draw: torch.Generator) -> SteeringRow:
-    row = int(torch.randint(len(rows), (1,), generator=draw))
+def _sample(steering: Steering, feature: int, rows: TokenRows, draw: torch.Generator) -> SteeringRow:
+    subject, row = steering.subject, int(torch.randint(len(rows), (1,), generator=draw))
     prompt = rows.tokens[row : row + 1, : 1 + N_PROMPT_TOKENS].long().to(subject.model.device)
     noise = torch.randn(steering.direction.shape, generator=draw).to(steering.direction)
-    random = Steering(steering.site, noise * steering.direction.norm() / noise.norm(), steering.strength)
-    pair = generate_pair(subject.model, prompt, N_NEW_TOKENS, steering)
-    control = generate_pair(subject.model, prompt, N_NEW_TOKENS, random)
+    pair = steering.pair(prompt, steering.direction)
+    control = steering.pair(prompt, noise * steering.direction.norm() / noise.norm())
     return SteeringRow(
         prompt=_text(subject, prompt[0]),
         feature=feature,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from oracles.tiny_models import D_MODEL, tiny
 
-from mechlab.circuits.directions.direction import Direction, Facts, directed, refuse_foreign, site_width
+from mechlab.circuits.directions.direction import Direction, Facts, directed, refuse_foreign
 from mechlab.core.errors import UnknownName, UsageError
 from mechlab.models.huggingface import HuggingFaceModel
 
@@ -50,9 +50,3 @@ def test_it_belongs_to_one_model_and_one_width():
         refuse_foreign(directed(MODEL, "mlp_post.1", VECTOR, "some", "mine"), MODEL)
     with pytest.raises(UnknownName, match="no such layer"):
         directed(MODEL, "resid_post.9", VECTOR, "some", "mine")
-
-
-def test_a_site_with_several_vectors_for_a_token_has_no_width():
-    assert site_width(MODEL, "head.0.1") == D_MODEL
-    with pytest.raises(UsageError, match=r"no single vector for each token: 'q.0'"):
-        site_width(MODEL, "q.0")

@@ -81,7 +81,13 @@ def test_labels_and_sites_that_are_not_there_are_refused():
         examples_of_tokens(MODEL, "resid_post.1", rows, "mood=gladd")
     with pytest.raises(UsageError, match="too few positive examples: 0"):
         examples_of_tokens(MODEL, "resid_post.1", rows, "mood=none")
-    with pytest.raises(UsageError, match="no single vector"):
-        examples_of_texts(MODEL, "z.1", GOOD, BAD)
+    with pytest.raises(UsageError, match="no vector for each token"):
+        examples_of_texts(MODEL, "pattern.1", GOOD, BAD)
     with pytest.raises(UsageError, match="too few positive examples: 0"):
         examples_of_texts(MODEL, "resid_post.1", [], BAD)
+
+
+def test_heads_of_a_site_stand_side_by_side():
+    found = examples_of_texts(MODEL, "z.1", GOOD, BAD)
+    wanted = MODEL.activations(MODEL.to_tokens(GOOD[1]), ["z.1"])["z.1"][0, -1].flatten()
+    torch.testing.assert_close(found.vectors[1], wanted)
