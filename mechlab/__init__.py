@@ -71,6 +71,16 @@ if TYPE_CHECKING:
     from mechlab.circuits.channels.ends import token_ends
     from mechlab.circuits.channels.projections import projections
     from mechlab.circuits.effects import effects
+    from mechlab.circuits.observables.coupling import coupling, coupling_bounds, couplings
+    from mechlab.circuits.observables.debiasing import debiased
+    from mechlab.circuits.observables.observable import Observable
+    from mechlab.circuits.observables.ov_patching import ov_patching
+    from mechlab.circuits.observables.path_beam import BeamSearch, observable_graph, observable_paths
+    from mechlab.circuits.observables.prompt_parts import prompt_parts
+    from mechlab.circuits.observables.prompt_points import prompt_points
+    from mechlab.circuits.observables.pull_back import head_lengths, pull_back
+    from mechlab.circuits.observables.pulling import NormRules, Point
+    from mechlab.circuits.observables.words import matching_words, token_set, word_difference, word_set
     from mechlab.circuits.outcomes import AttentionDifference, LogitDifference, ProbabilityDifference
     from mechlab.circuits.patching.activation_patching import activation_patching
     from mechlab.circuits.patching.attribution_patching import attribution_patching
@@ -176,6 +186,16 @@ _PLACES = {
     "circuits.channels.ends": ("token_ends",),
     "circuits.channels.projections": ("projections",),
     "circuits.effects": ("effects",),
+    "circuits.observables.coupling": ("coupling", "coupling_bounds", "couplings"),
+    "circuits.observables.debiasing": ("debiased",),
+    "circuits.observables.observable": ("Observable",),
+    "circuits.observables.ov_patching": ("ov_patching",),
+    "circuits.observables.path_beam": ("BeamSearch", "observable_graph", "observable_paths"),
+    "circuits.observables.prompt_parts": ("prompt_parts",),
+    "circuits.observables.prompt_points": ("prompt_points",),
+    "circuits.observables.pull_back": ("head_lengths", "pull_back"),
+    "circuits.observables.pulling": ("NormRules", "Point"),
+    "circuits.observables.words": ("matching_words", "token_set", "word_difference", "word_set"),
     "circuits.outcomes": ("AttentionDifference", "LogitDifference", "ProbabilityDifference"),
     "circuits.patching.activation_patching": ("activation_patching",),
     "circuits.patching.attribution_patching": ("attribution_patching",),
