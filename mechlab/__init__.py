@@ -111,7 +111,14 @@ if TYPE_CHECKING:
     from mechlab.interventions.path_changes import Receiver
     from mechlab.interventions.splice import splice
     from mechlab.interventions.stand_in import stand_in
-    from mechlab.interventions.steer import feature_direction, steer
+    from mechlab.interventions.steering.feature_direction import feature_direction
+    from mechlab.interventions.steering.generated_pair import generate_pair
+    from mechlab.interventions.steering.parts import CodePart, ComponentPart, FeaturePart, VectorPart
+    from mechlab.interventions.steering.span import TokenSpan
+    from mechlab.interventions.steering.spec import SteerGate, SteerSpec, SteerStep
+    from mechlab.interventions.steering.steer import steer
+    from mechlab.interventions.steering.steer_by import steer_by
+    from mechlab.interventions.steering.units import measured
     from mechlab.interventions.transcoder_set import TranscoderSet
     from mechlab.interventions.wiring import wiring_of
     from mechlab.metrics.causes import labelled_cause, regex_cause, right_before
@@ -226,7 +233,14 @@ _PLACES = {
     "interventions.path_changes": ("Receiver",),
     "interventions.splice": ("splice",),
     "interventions.stand_in": ("stand_in",),
-    "interventions.steer": ("feature_direction", "steer"),
+    "interventions.steering.feature_direction": ("feature_direction",),
+    "interventions.steering.generated_pair": ("generate_pair",),
+    "interventions.steering.parts": ("CodePart", "ComponentPart", "FeaturePart", "VectorPart"),
+    "interventions.steering.span": ("TokenSpan",),
+    "interventions.steering.spec": ("SteerGate", "SteerSpec", "SteerStep"),
+    "interventions.steering.steer": ("steer",),
+    "interventions.steering.steer_by": ("steer_by",),
+    "interventions.steering.units": ("measured",),
     "interventions.transcoder_set": ("TranscoderSet",),
     "interventions.wiring": ("wiring_of",),
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),

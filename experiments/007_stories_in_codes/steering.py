@@ -21,7 +21,8 @@ from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.interventions.activate_codes import CodeChoice, Slots, activate_codes
 from mechlab.interventions.codebook_model import CodebookModel
 from mechlab.interventions.continuations import continuations
-from mechlab.interventions.steer import feature_direction, steer
+from mechlab.interventions.steering.feature_direction import feature_direction
+from mechlab.interventions.steering.steer import steer
 from mechlab.metrics.code_index import CodeIndex
 from mechlab.metrics.written_text import WrittenText, judge_texts
 from mechlab.models.language_model import LanguageModel

@@ -42,7 +42,20 @@ def build(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        raise _explain(kind, error) from None
+        raise explained(kind, error) from None
+
+
+def explained(kind: type[BaseModel], error: ValidationError) -> ConfigError:
+    """Return the one line that tells what is wrong with the values for a config."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    remedy = first["msg"].removeprefix("Value error, ") + "."
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"{kind.__name__} has no key", value=key, remedy=_known_keys(kind, first["loc"]))
+    if not key:
+        return ConfigError(f"{kind.__name__} is not valid", remedy=remedy)
+    value = "missing" if first["type"] == "missing" else first["input"]
+    return ConfigError(f"{kind.__name__}.{key} is not valid", value=_short(value), remedy=remedy)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -134,18 +147,6 @@ _Loader.add_implicit_resolver(
 
 def _parse(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
-
-
-def _explain(kind: type[BaseModel], error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    remedy = first["msg"].removeprefix("Value error, ") + "."
-    if first["type"] == "extra_forbidden":
-        return ConfigError(f"{kind.__name__} has no key", value=key, remedy=_known_keys(kind, first["loc"]))
-    if not key:
-        return ConfigError(f"{kind.__name__} is not valid", remedy=remedy)
-    value = "missing" if first["type"] == "missing" else first["input"]
-    return ConfigError(f"{kind.__name__}.{key} is not valid", value=_short(value), remedy=remedy)
 
 
 def _known_keys(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:

@@ -6,7 +6,7 @@
 3. A code that stands there anyway is not put there twice, so that asking for what is there changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -16,10 +16,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
+from mechlab.dictionaries.codebook import CodebookConfig
 from mechlab.interventions.codebook_model import CodebookModel, CodeEdit
 from mechlab.interventions.positions import places_in_pass
 from mechlab.models.sites import Site
 
+Ids = Int[Tensor, "batch pos n_groups k"]
 Slots = Literal["one", "all"]
 
 
@@ -59,26 +61,40 @@ def activate_codes(
             raise UsageError(f"no such code at {choice.site}", value=choice.code, remedy=f"Codes are 0..{n_all - 1}.")
         by_site.setdefault(str(Site.parse(choice.site, model.spec)), []).append(choice.code)
     edits: dict[str | Site, CodeEdit] = {
-        site: _edit(model, site, list(dict.fromkeys(own)), slots, positions) for site, own in by_site.items()
+        site: _edit(model, code_groups(model.codebook_at(site).config, site, own), slots, positions)
+        for site, own in by_site.items()
     }
     return model.edit_codes(edits) if edits else nullcontext()
 
 
-def _edit(model: CodebookModel, site: str, codes: list[int], slots: Slots, positions: range | None) -> CodeEdit:
-    config = model.codebook_at(site).config
+def code_groups(config: CodebookConfig, site: str, codes: Sequence[int]) -> dict[int, list[int]]:
+    """Return codes by the group they belong to, each once.
+
+    Raises:
+        UsageError: a group has fewer slots than codes asked.
+    """
     groups: dict[int, list[int]] = {}
-    for code in codes:
+    for code in dict.fromkeys(codes):
         groups.setdefault(code // config.n_codes, []).append(code)
     for group, own in groups.items():
         if len(own) > config.k:
             remedy = f"Group {group} of {site} has {config.k} slots."
             raise UsageError("more codes than slots", value=len(own), remedy=remedy)
+    return groups
 
-    def edit(ids: Int[Tensor, "batch pos n_groups k"]) -> Int[Tensor, "batch pos n_groups k"]:
+
+def put_codes(ids: Ids, groups: Mapping[int, list[int]], slots: Slots) -> Ids:
+    """Return the codes of tokens with chosen ones among them, one slot each or all slots in turn."""
+    ids, put = ids.clone(), _all_slots if slots == "all" else _last_slots
+    for group, own in groups.items():
+        ids[:, :, group] = put(ids[:, :, group], own)
+    return ids
+
+
+def _edit(model: CodebookModel, groups: Mapping[int, list[int]], slots: Slots, positions: range | None) -> CodeEdit:
+    def edit(ids: Ids) -> Ids:
         here = places_in_pass(model, positions, ids.shape[1])
-        for group, own in groups.items():
-            put = _all_slots if slots == "all" else _last_slots
-            ids[:, here, group] = put(ids[:, here, group], own)
+        ids[:, here] = put_codes(ids[:, here], groups, slots)
         return ids
 
     return edit

@@ -9,7 +9,7 @@ from mechlab.core.errors import UsageError
 from mechlab.core.randomness import torch_generator
 from mechlab.interventions import continuations as module
 from mechlab.interventions.continuations import continuations
-from mechlab.interventions.steer import steer
+from mechlab.interventions.steering.steer import steer
 from mechlab.models.loaders import load
 
 

@@ -8,7 +8,7 @@ from mechlab.dictionaries.crosslayer import CrosslayerConfig
 from mechlab.dictionaries.crosslayer_transcoder import CrosslayerTranscoder
 from mechlab.dictionaries.relu import ReluConfig, ReluDictionary
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
-from mechlab.interventions.steer import feature_direction
+from mechlab.interventions.steering.feature_direction import feature_direction
 from mechlab.metrics import feature_logits
 from mechlab.metrics.feature_logits import Unembedding, largest_by_chance, logit_extremes, written_directions
 from mechlab.metrics.logit_effects import divisor, logit_effects

@@ -18,7 +18,7 @@ from mechlab.interventions.steering.feature_direction import feature_direction
 from mechlab.interventions.steering.generated_pair import GeneratedPair, generate_pair
 from mechlab.interventions.steering.steer import steer
 from mechlab.metrics.portraits import FeaturePortrait
-from mechlab.models.sites import writes_to_the_stream
+from mechlab.models.sites import Site, writes_to_the_stream
 from mechlab.verbs.steps.opening import Subject
 from mechlab.views.report_data import SteeringRow
 
@@ -32,7 +32,7 @@ class Steering:
     """A direction that is added at a site of the subject, and how much of it."""
 
     subject: Subject
-    site: str
+    site: str | Site
     direction: Tensor
     strength: float
 

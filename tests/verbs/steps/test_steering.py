@@ -4,7 +4,9 @@ import json
 
 import torch
 
-from mechlab.interventions.steer import Steering, feature_direction, generate_pair
+from mechlab.interventions.steering.feature_direction import feature_direction
+from mechlab.interventions.steering.generated_pair import generate_pair
+from mechlab.interventions.steering.steer import steer
 from mechlab.store.run import open_run
 from mechlab.verbs.steps.opening import open_subject
 from mechlab.verbs.steps.steering import (
@@ -33,9 +35,8 @@ def test_before_and_after_are_what_generation_says(subject, dictionary, judgemen
     prompts = [row[:6] for row in rows.tokens.long()]
     (prompt,) = [row for row in prompts if subject.model.to_text(row[None, 1:])[0] == sample.prompt][:1]
     direction = feature_direction(dictionary, sample.feature, unit=False)
-    pair = generate_pair(
-        subject.model, prompt[None], N_NEW_TOKENS, Steering(subject.rebuilt, direction, sample.strength)
-    )
+    edit = steer(subject.model, subject.rebuilt, direction, sample.strength)
+    pair = generate_pair(subject.model, prompt[None], N_NEW_TOKENS, edit)
     plain = [token for token in pair.base[0, 6:].tolist() if token not in subject.model.special_ids]
     steered = [token for token in pair.steered[0, 6:].tolist() if token not in subject.model.special_ids]
     assert sample.before == subject.model.to_text(torch.tensor([plain]))[0]
