@@ -11,5 +11,12 @@ KINDS = Registry(
         "mean_difference": "mechlab.circuits.directions.mean_difference:MeanDifference",
         "pair_pca": "mechlab.circuits.directions.pair_pca:PairPCA",
         "logistic_probe": "mechlab.circuits.directions.logistic_probe:LogisticProbe",
+        "observable": "mechlab.circuits.directions.observable_direction:ObservableDirection",
+        "feature": "mechlab.circuits.directions.feature:FeatureDirection",
+        "best_feature": "mechlab.circuits.directions.best_feature:BestFeature",
+        "code": "mechlab.circuits.directions.code:CodeDirection",
+        "component": "mechlab.circuits.directions.component:ComponentDirection",
+        "random": "mechlab.circuits.directions.random_direction:RandomDirection",
+        "random_feature": "mechlab.circuits.directions.random_feature:RandomFeature",
     },
 )

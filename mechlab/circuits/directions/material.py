@@ -11,8 +11,8 @@ from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.circuits.directions.examples import Examples
 from mechlab.circuits.observables.pulling import Point
 from mechlab.core.errors import UsageError
-from mechlab.dictionaries.codebook import Codebook
-from mechlab.interventions.steer import Decoder
+from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.interventions.transcoder_set import TranscoderSet
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.site_width import site_width
 from mechlab.models.sites import Site
@@ -20,9 +20,8 @@ from mechlab.models.sites import Site
 MEANING = {
     "site": "a site, such as resid_post.2",
     "examples": "labelled examples, such as examples_of_texts gives",
-    "dictionary": "a dictionary that writes at the site",
+    "dictionary": "a dictionary that writes at the site, or a set of transcoders",
     "largest": "each feature's largest activation, as largest_activations gives",
-    "codebook": "the codebook of the site",
 }
 
 
@@ -34,9 +33,8 @@ class Material:
         model: whose directions.
         site: where; kinds that follow from weights know their own.
         examples: labelled vectors read at the site.
-        dictionary: whose features write at the site.
+        dictionary: whose features write at the site; or transcoders of all layers, whose sites are known.
         largest: the largest activation of each of its features on some text.
-        codebook: of the site.
         circuits: of the model's heads; None decomposes them when they are asked for.
         points: where the stops of an observable's path are linearised, by name.
     """
@@ -44,9 +42,8 @@ class Material:
     model: LanguageModel
     site: str | Site | None = None
     examples: Examples | None = None
-    dictionary: Decoder | None = None
+    dictionary: Dictionary | TranscoderSet | None = None
     largest: Float[Tensor, "n_features"] | None = None
-    codebook: Codebook | None = None
     circuits: HeadCircuits | None = None
     points: Mapping[str, Point] | None = None
 

@@ -33,7 +33,8 @@ def examples_of_texts(
 
     Raises:
         UnknownName: this model has no such site.
-        UsageError: a class has fewer than two texts, a text is empty or too long, or the site holds no vector for each token.
+        UsageError: a class has fewer than two texts, a text is empty or too long, or the site holds no vector for each
+            token.
     """
     (name, _), made = _place(model, site), in_pairs if paired else separate
     return made(name, model.fingerprint, *(_at_last_tokens(model, name, texts) for texts in (positive, negative)))

@@ -1,0 +1,52 @@
+"""The direction of a component of a head's OV circuit: what it writes, or what it takes from what it reads."""
+
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeInt
+
+from mechlab.circuits.channels.causes import refuse_foreign_components
+from mechlab.circuits.channels.head_circuits import head_circuits
+from mechlab.circuits.directions.direction import Direction, directed
+from mechlab.circuits.directions.material import Material
+from mechlab.core.config import Config
+
+
+class ComponentDirection(Config):
+    """A singular vector of a head's OV circuit.
+
+    Attributes:
+        layer: the head's.
+        head: its number.
+        number: the component's, from the strongest.
+        side: `write` for what it writes, at `attn_out`; `read` for what it takes, at `ln1_normalized`.
+
+    Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519), components of heads.
+    """
+
+    kind: ClassVar[str] = "component"
+
+    layer: NonNegativeInt
+    head: NonNegativeInt
+    number: NonNegativeInt = 0
+    side: Literal["write", "read"] = "write"
+
+    def find(self, material: Material) -> Direction:
+        """Return the component's direction; its natural length is the singular value.
+
+        Directions of both sides are turned together: of what it writes, the largest coordinate is positive.
+
+        Raises:
+            UsageError: the model has no such head or component, or its norms cannot be folded.
+        """
+        circuits = material.circuits or head_circuits(material.model)
+        refuse_foreign_components(circuits, [(self.layer, self.head, self.number)])
+        vectors, site = (
+            (circuits.ov.write, f"attn_out.{self.layer}")
+            if self.side == "write"
+            else (circuits.ov.read, f"ln1_normalized.{self.layer}")
+        )
+        place = (self.layer, self.head)
+        vector = circuits.ov.values[place][self.number] * vectors[place][:, self.number]
+        name = f"component {self.layer}.{self.head}.{self.number} ({self.side})"
+        details = {"layer": self.layer, "head": self.head, "number": self.number, "side": self.side}
+        return directed(material.model, site, vector, self.kind, name, details=details)
