@@ -78,8 +78,9 @@ def output_scores(
     prompt = model.to_tokens(own.prompt) if tokens is None else tokens
     if len(prompt) != 1:
         raise UsageError("output scores need one prompt", value=len(prompt), remedy="Pass one row of tokens.")
-    scores = torch.zeros(len(rows), dtype=torch.float64)
-    for numbers in (largest > 0).nonzero().squeeze(1).split(own.rows_at_once):
+    scores, firing = torch.zeros(len(rows), dtype=torch.float64), (largest > 0).nonzero().squeeze(1)
+    for begin in range(0, len(firing), own.rows_at_once):
+        numbers = firing[begin : begin + own.rows_at_once]
         added = own.factor * largest[numbers, None] * rows[numbers]
         promoted = logit_lens(model, rows[numbers]).topk(min(own.n_top, model.spec.d_vocab)).indices
         scores[numbers] = _scores(_turned_up(model, place, prompt, added), promoted).cpu()
