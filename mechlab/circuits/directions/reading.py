@@ -1,9 +1,9 @@
 """Examples read from a model: the last tokens of texts, a role of prompt pairs, or labelled tokens of a corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mechlab.activations.capture import activations_at
@@ -95,7 +95,7 @@ def examples_of_tokens(
     kept = [_some(one, most, f"{place} tokens", seed) for place, one in (("first", positive), ("second", negative))]
     wanted = kept[0] | kept[1]
     vectors, labels, groups = [torch.zeros(0, width)], [], []
-    for batch in wanted.any(1).nonzero().squeeze(1).split(ROWS_AT_ONCE):
+    for batch in _few_at_once(wanted.any(1).nonzero().squeeze(1)):
         found = activations_at(model, rows.tokens[batch].long().to(model.device), name).cpu()
         vectors.append(found[wanted[batch]])
         labels.append(kept[0][batch][wanted[batch]])
@@ -118,7 +118,7 @@ def _at_last_tokens(model: LanguageModel, site: str, texts: Sequence[str]) -> Fl
     found = torch.zeros(len(rows), _place(model, site)[1])
     for length in sorted({row.shape[1] for row in rows}):
         places = torch.tensor([place for place, row in enumerate(rows) if row.shape[1] == length])
-        for own in places.split(ROWS_AT_ONCE):
+        for own in _few_at_once(places):
             tokens = torch.cat([rows[place] for place in own.tolist()])
             found[own] = activations_at(model, tokens, site)[:, -1].cpu()
     return found
@@ -126,11 +126,17 @@ def _at_last_tokens(model: LanguageModel, site: str, texts: Sequence[str]) -> Fl
 
 @torch.no_grad()
 def _at_positions(model: LanguageModel, site: str, tokens: Tensor, positions: Tensor) -> Float[Tensor, "n d_site"]:
-    found = []
-    for own in torch.arange(len(tokens)).split(ROWS_AT_ONCE):
+    found = [torch.zeros(0, _place(model, site)[1])]
+    for own in _few_at_once(torch.arange(len(tokens))):
         read = activations_at(model, tokens[own].to(model.device), site).cpu()
         found.append(read[torch.arange(len(own)), positions[own]])
     return torch.cat(found)
+
+
+def _few_at_once(places: Int64[Tensor, "n"]) -> Iterator[Int64[Tensor, "some"]]:
+    """Yield places some at a time; nothing where there are none."""
+    for begin in range(0, len(places), ROWS_AT_ONCE):
+        yield places[begin : begin + ROWS_AT_ONCE]
 
 
 def _carry(rows: TokenRows, name: str) -> Bool[Tensor, "n_rows pos"]:

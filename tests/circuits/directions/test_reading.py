@@ -85,6 +85,11 @@ def test_labels_and_sites_that_are_not_there_are_refused():
         examples_of_texts(MODEL, "pattern.1", GOOD, BAD)
     with pytest.raises(UsageError, match="too few positive examples: 0"):
         examples_of_texts(MODEL, "resid_post.1", [], BAD)
+    with pytest.raises(UsageError, match="too few positive examples: 0"):
+        examples_of_tokens(MODEL, "resid_post.1", rows, ("mood=none", "mood=none"))
+    for none in ([], [random_pairs(3).select(slice(0, 0))]):
+        with pytest.raises(UsageError, match="too few positive examples: 0"):
+            examples_of_pairs(MODEL, "resid_post.1", none)
 
 
 def test_heads_of_a_site_stand_side_by_side():
