@@ -108,10 +108,10 @@ def stages_of(rows: Sequence[Sequence[Change]], like: Tensor) -> tuple[Stage, ..
 
 
 def rescaled(new: Stream, old: Stream) -> Stream:
-    """Return vectors at the lengths that others have."""
+    """Return vectors at the lengths that others have; those of no length stay so."""
     wide = torch.promote_types(new.dtype, torch.float32)
-    lengths = [torch.linalg.vector_norm(one, dim=-1, keepdim=True, dtype=wide) for one in (old, new)]
-    return new * (lengths[0] / lengths[1].clamp(min=torch.finfo(wide).tiny)).to(new)
+    wanted, there = (torch.linalg.vector_norm(one, dim=-1, keepdim=True, dtype=wide) for one in (old, new))
+    return (new * torch.where(there > 0, wanted / there, 1.0)).to(new)
 
 
 def _next(queue: deque[Change], key: tuple[object, ...]) -> list[Change]:

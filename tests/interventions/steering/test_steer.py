@@ -78,7 +78,7 @@ def test_where_heads_are_apart_the_direction_is_that_of_all_heads_side_by_side()
 
 
 def test_a_direction_that_does_not_fit_or_is_not_finite_is_refused_before_any_pass(model):
-    with pytest.raises(UsageError, match="direction does not fit the site: 3. resid_post.1 has width"):
+    with pytest.raises(UsageError, match=r"direction does not fit the site: 3\. resid_post.1 has width"):
         steer(model, SITE, torch.ones(3), 1.0)
     for strength in (float("nan"), float("inf")):
         with pytest.raises(UsageError, match="finite"):
