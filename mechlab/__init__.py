@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from mechlab.circuits.observables.path_beam import BeamSearch, observable_graph, observable_paths
     from mechlab.circuits.observables.prompt_parts import prompt_parts
     from mechlab.circuits.observables.prompt_points import prompt_points
-    from mechlab.circuits.observables.pull_back import head_lengths, pull_back
-    from mechlab.circuits.observables.pulling import NormRules, Point
+    from mechlab.circuits.observables.pull_back import head_lengths, observable_directions
+    from mechlab.circuits.observables.pulling import NormRules, StopPoint
     from mechlab.circuits.observables.words import matching_words, token_set, word_difference, word_set
     from mechlab.circuits.outcomes import AttentionDifference, LogitDifference, ProbabilityDifference
     from mechlab.circuits.patching.activation_patching import activation_patching
@@ -200,8 +200,8 @@ _PLACES = {
     "circuits.observables.path_beam": ("BeamSearch", "observable_graph", "observable_paths"),
     "circuits.observables.prompt_parts": ("prompt_parts",),
     "circuits.observables.prompt_points": ("prompt_points",),
-    "circuits.observables.pull_back": ("head_lengths", "pull_back"),
-    "circuits.observables.pulling": ("NormRules", "Point"),
+    "circuits.observables.pull_back": ("head_lengths", "observable_directions"),
+    "circuits.observables.pulling": ("NormRules", "StopPoint"),
     "circuits.observables.words": ("matching_words", "token_set", "word_difference", "word_set"),
     "circuits.outcomes": ("AttentionDifference", "LogitDifference", "ProbabilityDifference"),
     "circuits.patching.activation_patching": ("activation_patching",),

@@ -27,7 +27,7 @@ from mechlab.circuits.graph import Graph
 from mechlab.circuits.observables.observable import Observable
 from mechlab.circuits.observables.pair_streams import PairStreams, pair_streams
 from mechlab.circuits.observables.parts import Parts, parts_of
-from mechlab.circuits.observables.pulling import NormRules, Point, pulled_through
+from mechlab.circuits.observables.pulling import NormRules, StopPoint, pulled_through
 from mechlab.circuits.observables.stops import LOGITS, Stop
 from mechlab.circuits.observables.value_paths import handed_on
 from mechlab.core.config import Config
@@ -153,7 +153,7 @@ class _Walk:
         """Return the path of the observable alone; it brings all that differs along its direction."""
         stop, end = Stop(LOGITS, self._parts.spec.n_layers), self._streams.end[:, position]
         read = observable.direction(self._parts.weights).expand(len(end), -1)
-        directions = pulled_through(self._parts, read, stop, Point(stream=end), self._rules).stream
+        directions = pulled_through(self._parts, read, stop, StopPoint(stream=end), self._rules).stream
         step = Step("target", stop.layer, position, 0, label=observable.name)
         return _Open((step,), (_along(self._streams.end_gap[:, position], directions),), stop, position, directions)
 
@@ -184,11 +184,11 @@ class _Walk:
         streams, step, stop, above = self._streams, below.step, below.stop, below.above
         assert stop is not None
         if stop.kind == "mlp":
-            point, position = Point(stream=streams.mid[stop.layer][:, above.position]), above.position
+            point, position = StopPoint(stream=streams.mid[stop.layer][:, above.position]), above.position
         else:
             position = above.position if step.source is None else step.source
             looks = streams.patterns[stop.layer][:, stop.number, above.position, position, None]
-            point = Point(stream=streams.pre[stop.layer][:, position], attention=looks)
+            point = StopPoint(stream=streams.pre[stop.layer][:, position], attention=looks)
         pulled = pulled_through(self._parts, above.directions, stop, point, self._rules)
         steps, effects = (step, *above.steps), (below.effect, *above.effects)
         return _Open(steps, effects, stop, position, pulled.stream)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechlab.circuits.observables.pulling import Point
+from mechlab.circuits.observables.pulling import StopPoint
 from mechlab.circuits.observables.stops import Stop, path_of
 from mechlab.core.errors import UsageError
 from mechlab.models.language_model import LanguageModel
@@ -18,7 +18,7 @@ HEADS = ("head", "heads")
 @torch.no_grad()
 def prompt_points(
     model: LanguageModel, tokens: Int[Tensor, "1 pos"], path: Sequence[str], positions: Sequence[int]
-) -> dict[str, Point]:
+) -> dict[str, StopPoint]:
     """Return the point of every stop of a path in a prompt, by the stop's name.
 
     Args:
@@ -46,7 +46,7 @@ def prompt_points(
     for stop, site, here, there in zip(stops, sites, places, [*places[1:], places[-1]], strict=True):
         looks = seen[f"pattern.{stop.layer}"][0, :, there, here] if stop.kind in HEADS else None
         own = looks if looks is None or stop.number is None else looks[stop.number, None]
-        found[stop.name] = Point(stream=seen[site][0, here], attention=own)
+        found[stop.name] = StopPoint(stream=seen[site][0, here], attention=own)
     return found
 
 

@@ -15,17 +15,17 @@ from torch import Tensor
 
 from mechlab.circuits.observables.observable import Observable
 from mechlab.circuits.observables.parts import parts_of
-from mechlab.circuits.observables.pulling import NOWHERE, NormRules, Point, Pulled, pulled_through
+from mechlab.circuits.observables.pulling import NOWHERE, NormRules, Pulled, StopPoint, pulled_through
 from mechlab.circuits.observables.stops import path_of
 from mechlab.core.errors import UnknownName
 from mechlab.models.language_model import LanguageModel
 
 
-def pull_back(
+def observable_directions(
     model: LanguageModel,
     observable: Observable,
     path: Sequence[str],
-    points: Mapping[str, Point] | None = None,
+    points: Mapping[str, StopPoint] | None = None,
     rules: NormRules | None = None,
 ) -> tuple[Pulled, ...]:
     """Return the observable's direction at every stop of a path, the logits first.

@@ -45,7 +45,7 @@ class NormRules(Config):
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class StopPoint:
     """Where a part is linearised.
 
     Attributes:
@@ -59,7 +59,7 @@ class Point:
     attention: Float[Tensor, "*lead n_heads_here"] | None = None
 
 
-NOWHERE = Point()
+NOWHERE = StopPoint()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class Pulled:
 
 @torch.no_grad()
 def pulled_through(
-    parts: Parts, direction: Vectors, stop: Stop, point: Point = NOWHERE, rules: NormRules | None = None
+    parts: Parts, direction: Vectors, stop: Stop, point: StopPoint = NOWHERE, rules: NormRules | None = None
 ) -> Pulled:
     """Return a direction of what a part writes, handed back to the stream in front of the part.
 

@@ -1,6 +1,7 @@
 """Points where MLPs are linearised: exact zeros along segments, and far cheaper than the published optimiser's."""
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,6 +43,15 @@ def test_values_along_a_segment_are_the_mlps(family, normed):
     points = low[:, None] + t[..., None] * (high - low)[:, None]
     wanted = mlp(points if norm is None else norm(points)) @ direction
     assert torch.allclose(SegmentValues(mlp, norm, direction, (low, high))(t), wanted, atol=1e-11)
+
+
+def test_a_gated_mlps_bias_is_in_its_linear_part():
+    mlp, norm = parts("llama")
+    mlp = replace(mlp, weights=replace(mlp.weights, b_in=drawn(48, seed=3)))
+    low, high, direction = drawn(3, 32), drawn(3, 32, seed=1), drawn(32, seed=2)
+    halves = torch.full((3, 1), 0.5, dtype=torch.float64)
+    wanted = mlp(norm((low + high) / 2)) @ direction
+    assert torch.allclose(SegmentValues(mlp, norm, direction, (low, high))(halves)[:, 0], wanted, atol=1e-11)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "neox_parallel", "llama"])

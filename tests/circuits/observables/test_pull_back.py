@@ -7,8 +7,8 @@ from oracles.held_model import HeldModel
 from oracles.tiny_models import token_rows
 
 from mechlab.circuits.observables.prompt_points import prompt_points
-from mechlab.circuits.observables.pull_back import head_lengths, pull_back
-from mechlab.circuits.observables.pulling import NormRules, Point
+from mechlab.circuits.observables.pull_back import head_lengths, observable_directions
+from mechlab.circuits.observables.pulling import NormRules, StopPoint
 from mechlab.core.errors import UnknownName, UsageError
 
 PATHS = [
@@ -46,7 +46,7 @@ def test_it_is_autograds_gradient_along_the_path(family, how, path, positions):
     found = held(family)
     path, positions = (IN_PARALLEL if found.parts.spec.parallel else {}).get(path, (path, positions))
     points = prompt_points(found.model, found.tokens, path, positions)
-    own = pull_back(found.model, OBSERVABLE, path, points, NormRules.all(how))
+    own = observable_directions(found.model, OBSERVABLE, path, points, NormRules.all(how))
     wanted = by_autograd(found.oracle(how), path, positions)
     # The library's RMSNorm rounds the streams that points are taken from to float32.
     tolerance = 1e-10 if found.parts.norm("ln_final").centres else 2e-5 * float(wanted.abs().max())
@@ -61,15 +61,15 @@ def test_with_the_stream_beside_every_part_it_is_the_whole_models_gradient(famil
     path = [name for layer in range(3) for name in (f"heads.{layer}+", f"mlp.{layer}+")]
     oracle = HeldModel(found.hf_model, token_rows(1, 1))
     streams = [one[0] for pair in zip(oracle.streams, oracle.mids, strict=False) for one in pair]
-    points = {name: Point(stream=stream) for name, stream in zip(path, streams, strict=True)}
-    points["logits"] = Point(stream=oracle.streams[-1][0])
-    own = pull_back(found.model, OBSERVABLE, (*path, "logits"), points)
+    points = {name: StopPoint(stream=stream) for name, stream in zip(path, streams, strict=True)}
+    points["logits"] = StopPoint(stream=oracle.streams[-1][0])
+    own = observable_directions(found.model, OBSERVABLE, (*path, "logits"), points)
     assert torch.allclose(own[-1].stream, oracle.gradient(0, WEIGHTS)[0], atol=1e-10)
 
 
 def test_every_stop_tells_what_it_reads_and_how_long_that_is():
     found = held("gpt2")
-    logits, head = pull_back(found.model, OBSERVABLE, ("head.1.2", "logits"), rules=NormRules.all("cheap"))
+    logits, head = observable_directions(found.model, OBSERVABLE, ("head.1.2", "logits"), rules=NormRules.all("cheap"))
     weights = found.parts.weights
     final = 32**0.5 * weights.ln_final_w * (weights.W_U @ WEIGHTS)
     assert torch.allclose(logits.read, weights.W_U @ WEIGHTS) and torch.allclose(logits.stream, final)
@@ -88,7 +88,7 @@ def test_lengths_of_all_heads_are_those_of_their_paths(family, how):
     lengths = head_lengths(found.model, OBSERVABLE, rules)
     for layer in range(3):
         for head in range(4):
-            own = pull_back(found.model, OBSERVABLE, (f"head.{layer}.{head}", "logits"), rules=rules)
+            own = observable_directions(found.model, OBSERVABLE, (f"head.{layer}.{head}", "logits"), rules=rules)
             assert float(lengths[layer, head]) == pytest.approx(float(own[-1].stream_norm), rel=1e-12)
     if how == "skip":
         assert head_lengths(found.model, OBSERVABLE).equal(lengths)
@@ -97,8 +97,8 @@ def test_lengths_of_all_heads_are_those_of_their_paths(family, how):
 def test_what_cannot_be_handed_back_is_refused():
     found = held("gpt2")
     with pytest.raises(UsageError, match=r"norm is linearised exact at no point: 'ln_final'"):
-        pull_back(found.model, OBSERVABLE, ("head.1.2", "logits"))
+        observable_directions(found.model, OBSERVABLE, ("head.1.2", "logits"))
     with pytest.raises(UnknownName, match=r"point belongs to no stop of the path: 'mlp.1'"):
-        pull_back(found.model, OBSERVABLE, ("head.1.2", "logits"), {"mlp.1": Point()})
+        observable_directions(found.model, OBSERVABLE, ("head.1.2", "logits"), {"mlp.1": StopPoint()})
     with pytest.raises(UsageError, match="at no point"):
         head_lengths(found.model, OBSERVABLE, NormRules())

@@ -6,7 +6,7 @@ from circuits.observables.held import FAMILIES, OBSERVABLE, WEIGHTS, held
 from oracles.tiny_models import tiny
 
 from mechlab.circuits.observables.parts import parts_of
-from mechlab.circuits.observables.pulling import NOWHERE, NormRules, Point, pulled_through
+from mechlab.circuits.observables.pulling import NOWHERE, NormRules, StopPoint, pulled_through
 from mechlab.circuits.observables.stops import Stop
 from mechlab.core.errors import UsageError
 from mechlab.models.huggingface import HuggingFaceModel
@@ -38,10 +38,10 @@ def test_heads_hand_back_autograds_gradient(family, how, layer):
     looks, stream = oracle.patterns[layer][:, THERE, HERE], oracle.streams[layer][HERE]
     for head in range(N_HEADS):
         wanted = oracle.heads_slope(layer, [head], direction, THERE)[HERE]
-        point = Point(stream=stream, attention=looks[head, None])
+        point = StopPoint(stream=stream, attention=looks[head, None])
         assert torch.allclose(pulled(found, f"head.{layer}.{head}", direction, point, how).stream, wanted, atol=1e-11)
     together = oracle.heads_slope(layer, list(range(N_HEADS)), direction, THERE)[HERE]
-    point = Point(stream=stream, attention=looks)
+    point = StopPoint(stream=stream, attention=looks)
     assert torch.allclose(pulled(found, f"heads.{layer}", direction, point, how).stream, together, atol=1e-11)
 
 
@@ -52,7 +52,7 @@ def test_mlps_hand_back_autograds_gradient(family, how, layer):
     found, direction = held(family), drawn(32)
     oracle = found.oracle(how)
     wanted = oracle.mlp_slope(layer, direction, HERE)
-    point = Point(stream=oracle.mids[layer][HERE])
+    point = StopPoint(stream=oracle.mids[layer][HERE])
     own = pulled(found, f"mlp.{layer}", direction, point, how)
     assert torch.allclose(own.stream, wanted, atol=1e-11)
     assert torch.allclose(pulled(found, f"mlp.{layer}+", direction, point, how).stream, wanted + direction, atol=1e-11)
@@ -64,7 +64,7 @@ def test_mlps_hand_back_autograds_gradient(family, how, layer):
 def test_the_logits_hand_back_autograds_gradient(family, how):
     found, oracle = held(family), held(family).oracle(how)
     direction = OBSERVABLE.direction(found.parts.weights)
-    own = pulled(found, "logits", direction, Point(stream=oracle.streams[-1][HERE]), how)
+    own = pulled(found, "logits", direction, StopPoint(stream=oracle.streams[-1][HERE]), how)
     assert torch.allclose(own.stream, oracle.final_slope(WEIGHTS, HERE), atol=1e-11)
 
 
@@ -72,13 +72,13 @@ def test_the_logits_hand_back_autograds_gradient(family, how):
 @pytest.mark.parametrize("how", ["exact", "frozen"])
 def test_all_paths_together_are_the_gradient_of_the_whole_model(family, how):
     found, oracle, last = held(family), held(family).oracle(how), 5
-    end = Point(stream=oracle.streams[-1][last])
+    end = StopPoint(stream=oracle.streams[-1][last])
     behind = torch.zeros(6, 32, dtype=torch.float64)
     behind[last] = pulled(found, "logits", OBSERVABLE.direction(found.parts.weights), end, how).stream
     for layer in (2, 1, 0):
         through_mlp = torch.stack(
             [
-                pulled(found, f"mlp.{layer}", behind[p], Point(stream=oracle.mids[layer][p]), how).stream
+                pulled(found, f"mlp.{layer}", behind[p], StopPoint(stream=oracle.mids[layer][p]), how).stream
                 for p in range(6)
             ]
         )
@@ -86,7 +86,7 @@ def test_all_paths_together_are_the_gradient_of_the_whole_model(family, how):
         through_heads = torch.zeros_like(behind)
         for there in range(6):
             for here in range(there + 1):
-                point = Point(oracle.streams[layer][here], None, oracle.patterns[layer][:, there, here])
+                point = StopPoint(oracle.streams[layer][here], None, oracle.patterns[layer][:, there, here])
                 through_heads[here] += pulled(found, f"heads.{layer}", mid[there], point, how).stream
         behind = mid + through_heads + (through_mlp if found.parts.spec.parallel else 0)
     assert torch.allclose(behind, oracle.gradient(0, WEIGHTS), atol=1e-10)
@@ -100,12 +100,12 @@ def test_an_mlp_is_linearised_where_it_crosses_zero_between_two_points(family):
     points = drawn(20, 32, seed=3)
     values = mlp(norm(points)) @ direction
     between = (points[values.argmin()], points[values.argmax()])
-    own = pulled(found, "mlp.1", direction, Point(between=between), "exact")
+    own = pulled(found, "mlp.1", direction, StopPoint(between=between), "exact")
     where = own.crossing.points[0]
     assert own.crossing.crosses.all() and abs(float(mlp(norm(where)) @ direction)) < 1e-11
     assert torch.allclose(own.stream, found.exact.mlp_slope(1, direction, HERE, where), atol=1e-10)
     with pytest.raises(UsageError, match="looked for along one direction at a time"):
-        pulled(found, "mlp.1", drawn(2, 32), Point(between=between), "exact")
+        pulled(found, "mlp.1", drawn(2, 32), StopPoint(between=between), "exact")
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
@@ -115,7 +115,7 @@ def test_heads_read_through_the_first_norm_and_mlps_through_the_second(family):
     changed = tiny(family).double()
     core = changed.transformer.h[1].ln_2 if family == "gpt2" else changed.model.layers[1].post_attention_layernorm
     core.weight.mul_(3.0)
-    other, point = parts_of(HuggingFaceModel(changed)), Point(stream=drawn(32, seed=1))
+    other, point = parts_of(HuggingFaceModel(changed)), StopPoint(stream=drawn(32, seed=1))
     for name, moves in (("head.1.2", False), ("heads.1", False), ("mlp.1", True)):
         stop = Stop.parse(name, found.parts.spec)
         before, after = (pulled_through(parts, direction, stop, point).stream for parts in (found.parts, other))
@@ -126,9 +126,9 @@ def test_many_directions_are_handed_back_at_once():
     found, directions, streams = held("llama"), drawn(3, 32), drawn(3, 32, seed=1)
     looks = torch.rand(3, 1, dtype=torch.float64)
     for name, attention in (("head.1.2", looks), ("mlp.1", None), ("logits", None)):
-        many = pulled(found, name, directions, Point(streams, None, attention), "exact")
+        many = pulled(found, name, directions, StopPoint(streams, None, attention), "exact")
         for row in range(3):
-            point = Point(streams[row], None, None if attention is None else attention[row])
+            point = StopPoint(streams[row], None, None if attention is None else attention[row])
             one = pulled(found, name, directions[row], point, "exact")
             assert torch.allclose(many.stream[row], one.stream, atol=1e-12)
         assert many.read_norm.shape == (3,) and torch.allclose(many.stream_norm[0], many.stream[0].norm())
