@@ -27,7 +27,7 @@ from mechlab.metrics.feature_logits import Unembedding, logit_extremes, written_
 from mechlab.metrics.feature_pass import FeaturePass, Gathering
 from mechlab.metrics.feature_table import FeatureFacts, FeatureTable
 from mechlab.metrics.labels import Classes
-from mechlab.metrics.passes import at_site
+from mechlab.metrics.passes import RowsAtSite, at_site
 from mechlab.metrics.portraits import token_texts
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.route import Route
@@ -146,7 +146,7 @@ def _gathered(
     return gathered, sample, names
 
 
-def _batches(model: LanguageModel, block: TokenRows, route: Route, batch_rows: int) -> Iterator:
+def _batches(model: LanguageModel, block: TokenRows, route: Route, batch_rows: int) -> Iterator[RowsAtSite]:
     with torch.inference_mode():
         yield from at_site(model, block, route, batch_rows, "")
 

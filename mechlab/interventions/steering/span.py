@@ -26,7 +26,7 @@ class TokenSpan(Plain):
     stop: PositiveInt | None = Field(default=None)
 
     @model_validator(mode="after")
-    def _holds_a_token(self) -> "Span":
+    def _holds_a_token(self) -> "TokenSpan":
         longest = 1 if self.within == "last_prompt" else sys.maxsize
         if self.start >= min(longest, self.stop or longest):
             value = f"{self.within} from {self.start} to {self.stop}"
