@@ -10,7 +10,7 @@ from mechlab.views.cards import card_parts
 from mechlab.views.norm_figures import norm_histogram
 from mechlab.views.page import both_themes, render_page
 from mechlab.views.palette import Palette
-from mechlab.views.report_data import ReportData, SteeringRow
+from mechlab.views.report_data import ReportData
 
 
 def render_report(data: ReportData) -> str:
@@ -22,7 +22,7 @@ def render_report(data: ReportData) -> str:
         headline=[row for name in data.headline for row in data.metrics if row.name == name],
         cards=[card_parts(card) for card in data.features],
         linked={card.id for card in data.features},
-        steering=[(row, _shared_start(row)) for row in data.steering],
+        steering=[(row, shared_start(row.before, row.after)) for row in data.steering],
         figures=_figures(data),
     )
 
@@ -43,8 +43,3 @@ def _figures(data: ReportData) -> dict[str, Markup]:
     if data.ground_truth:
         drawn["causes"] = lambda palette: figures.ground_truth(data.ground_truth, palette)
     return {name: both_themes(draw) for name, draw in drawn.items()}
-
-
-def _shared_start(row: SteeringRow) -> int:
-    pairs = enumerate(zip(row.before, row.after, strict=False))
-    return next((place for place, (old, new) in pairs if old != new), min(len(row.before), len(row.after)))
