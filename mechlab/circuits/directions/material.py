@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mechlab.circuits.channels.head_circuits import HeadCircuits
 from mechlab.circuits.directions.examples import Examples
-from mechlab.circuits.observables.pulling import Point
+from mechlab.circuits.observables.pulling import StopPoint
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.dictionary import Dictionary
 from mechlab.interventions.transcoder_set import TranscoderSet
@@ -45,7 +45,7 @@ class Material:
     dictionary: Dictionary | TranscoderSet | None = None
     largest: Float[Tensor, "n_features"] | None = None
     circuits: HeadCircuits | None = None
-    points: Mapping[str, Point] | None = None
+    points: Mapping[str, StopPoint] | None = None
 
     def need(self, part: str) -> Any:
         """Return a part.

@@ -5,7 +5,7 @@ from typing import ClassVar
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.material import Material
 from mechlab.circuits.observables.observable import Observable
-from mechlab.circuits.observables.pull_back import pull_back
+from mechlab.circuits.observables.pull_back import observable_directions
 from mechlab.circuits.observables.pulling import NormRules
 from mechlab.circuits.observables.reading_norms import How
 from mechlab.circuits.observables.stops import Stop
@@ -44,7 +44,9 @@ class ObservableDirection(Config):
                 raise UsageError(
                     f"observable has several points at {stop}", value=list(point.stream.shape), remedy=remedy
                 )
-        pulled = pull_back(material.model, self.observable, self.path, material.points, NormRules.all(self.norms))[-1]
+        pulled = observable_directions(
+            material.model, self.observable, self.path, material.points, NormRules.all(self.norms)
+        )[-1]
         site = Stop.parse(self.path[0], material.model.spec).stream(material.model.spec)
         name = f"{self.observable.name} through {' -> '.join(self.path)}"
         return directed(material.model, site, pulled.stream, self.kind, name, details={"path": " -> ".join(self.path)})

@@ -17,7 +17,7 @@ def test_it_is_the_code_in_its_group_shared_by_the_slots_and_zero_elsewhere():
 
 
 def test_codes_that_are_not_there_are_refused():
-    with pytest.raises(UsageError, match=r"no such code: 20. Codes are 0..19"):
+    with pytest.raises(UsageError, match=r"no such code at resid_post.1: 20. Codes are 0..19"):
         CodeDirection(code=20).find(material(codebooks=True))
     with pytest.raises(UsageError, match="model has no codebooks"):
         CodeDirection(code=0).find(material())
