@@ -11,6 +11,7 @@ from mechlab.views.norm_figures import norm_histogram
 from mechlab.views.page import both_themes, render_page
 from mechlab.views.palette import Palette
 from mechlab.views.report_data import ReportData
+from mechlab.views.shared_start import shared_start
 
 
 def render_report(data: ReportData) -> str:
