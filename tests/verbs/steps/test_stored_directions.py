@@ -104,7 +104,7 @@ def test_features_folders_and_hooks_that_are_not_there_are_refused(tmp_path):
 def test_a_set_and_a_dictionary_of_another_model_are_refused(tmp_path, trained):
     layers = [ReluDictionary(ReluConfig(d_in=D_MODEL, d_sae=8, d_out=D_MODEL), seed=seed) for seed in range(3)]
     write_transcoders(tmp_path / "set", *to_circuit_tracer(layers, ("hook_resid_mid", "hook_mlp_out"), "m"))
-    with pytest.raises(ArtifactError, match="path holds several dictionaries: .*: 3'"):
+    with pytest.raises(ArtifactError, match=r"path holds several dictionaries: .*: 3'"):
         open_feature_direction(MODEL, tmp_path / "set", 1)
     with pytest.raises(ArtifactError, match="dictionary is of another model"):
         open_feature_direction(MODEL, trained[0], 1)
