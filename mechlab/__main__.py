@@ -143,7 +143,8 @@ def _report(verb: Verb, config: Any, *, as_json: bool, quiet: bool) -> None:
     if place.n > 1 and not verb.in_several:
         raise UsageError("this works in one process only", value=place.n, remedy="Start it without torchrun.")
     try:
-        outcome: Outcome = verb.run(config, SILENT if quiet or not place.is_first else terminal.RichProgress())
+        shown = terminal.RichProgress(quiet=quiet, answers=not as_json) if place.is_first else SILENT
+        outcome: Outcome = verb.run(config, shown)
     except KeyboardInterrupt:
         goes_on = "the same command with --resume goes on from the last checkpoint"
         _leave(f"stopped; {goes_on if 'resume' in type(config).model_fields else 'no run was written'}", 1)

@@ -26,6 +26,10 @@ class Progress(Protocol):
         """Show one line to the user."""
         ...
 
+    def stream(self, text: str) -> None:
+        """Show a piece of the answer itself, such as words that a model writes, as soon as it is there."""
+        ...
+
 
 class SilentTask:
     """A task nobody watches."""
@@ -44,6 +48,9 @@ class SilentProgress:
 
     def note(self, line: str) -> None:
         """Ignore the line."""
+
+    def stream(self, text: str) -> None:
+        """Ignore the piece."""
 
 
 SILENT: Progress = SilentProgress()

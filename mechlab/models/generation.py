@@ -12,10 +12,11 @@ from mechlab.core.shapes import Tokens
 Step = Callable[[Tokens], Float[Tensor, "batch d_vocab"]]
 Generators = torch.Generator | Sequence[torch.Generator]
 Choose = Callable[[Float[Tensor, "batch d_vocab"]], Int[Tensor, "batch 1"]]
+Seen = Callable[[Int[Tensor, "batch 1"]], None]
 
 
 def extend(
-    tokens: Tokens, n_tokens: int, step: Step, choose: Choose, *, use_cache: bool
+    tokens: Tokens, n_tokens: int, step: Step, choose: Choose, *, use_cache: bool, seen: Seen | None = None
 ) -> Int[Tensor, "batch pos_and_new"]:
     """Return the rows followed by `n_tokens` chosen tokens each.
 
@@ -25,10 +26,13 @@ def extend(
         step: logits after the last of the tokens it is given.
         choose: picks each row's next token.
         use_cache: the step remembers what it was given, so it is given new tokens only.
+        seen: is told every row's new token as soon as it is chosen.
     """
     rows, unseen = tokens, tokens
     for _ in range(n_tokens):
         chosen = choose(step(unseen)).to(rows)
+        if seen is not None:
+            seen(chosen)
         rows = torch.cat([rows, chosen], dim=1)
         unseen = chosen if use_cache else rows
     return rows

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.core.shapes import Logits, Tokens
-from mechlab.models.generation import Generators, Step, chooser, extend
+from mechlab.models.generation import Generators, Seen, Step, chooser, extend
 from mechlab.models.sites import Site, all_sites
 from mechlab.models.spec import ModelSpec
 from mechlab.models.tokenizer import Tokenizer
@@ -92,6 +92,7 @@ class LanguageModel(ABC):
         temperature: float = 0.0,
         generator: Generators | None = None,
         use_cache: bool = True,
+        seen: Seen | None = None,
     ) -> Int[Tensor, "batch pos_and_new"]:
         """Return the prompts followed by `n_tokens` new tokens each; open edits apply to every pass.
 
@@ -102,6 +103,7 @@ class LanguageModel(ABC):
             generator: the source of randomness; required above temperature 0. Of several, each draws for an equal
                 stretch of the rows, so that rows are what they would be without the others.
             use_cache: keep keys and values of past positions instead of computing them again.
+            seen: is told every row's new token as soon as it is chosen, so that text can be shown while it grows.
 
         Raises:
             UsageError: a number is negative, the rows would outgrow the context, or a draw has no generator of its own.
@@ -111,7 +113,7 @@ class LanguageModel(ABC):
         prompts, choose = self.checked(tokens, n_tokens), chooser(temperature, generator)
         with torch.inference_mode():
             step = self._placed(self.stepper(len(prompts), use_cache=use_cache), use_cache)
-            rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache)
+            rows = extend(prompts, n_tokens, step, choose, use_cache=use_cache, seen=seen)
         return rows.clone()
 
     def _placed(self, step: Step, use_cache: bool) -> Step:

@@ -23,10 +23,15 @@ KEPT_WIDTHS = (24, 10)  # how far the first column, and each other, is kept from
 
 
 class RichProgress:
-    """Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere, nothing when quiet."""
+    """Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere, nothing when quiet.
 
-    def __init__(self, *, quiet: bool = False, console: Console | None = None, every_s: float = 5.0) -> None:
-        self.quiet, self.every_s = quiet, every_s
+    Pieces of an answer go to stdout, quiet or not, unless stdout `answers` with nothing but JSON.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, answers: bool = True, console: Console | None = None, every_s: float = 5.0
+    ) -> None:
+        self.quiet, self.answers, self.every_s = quiet, answers, every_s
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars = Bars(*_columns(), console=self.console, refresh_per_second=8)
 
@@ -47,6 +52,12 @@ class RichProgress:
         """Print one line to stderr, above the bars."""
         if not self.quiet:
             self.console.print(line, markup=False)
+
+    def stream(self, text: str) -> None:
+        """Write a piece of the answer to stdout, at once."""
+        if self.answers:
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     @contextmanager
     def _bar(self, name: str, total: float, unit: str) -> Iterator[Task]:

@@ -33,6 +33,13 @@ def test_the_step_is_given_new_tokens_only_if_it_remembers() -> None:
         assert given == lengths
 
 
+def test_new_tokens_are_told_one_by_one_as_they_are_chosen(gpt2: HuggingFaceModel) -> None:
+    prompts, told = token_rows(2, 5), list[torch.Tensor]()
+    rows = gpt2.generate(prompts, 4, seen=told.append)
+    assert torch.equal(torch.cat(told, dim=1), rows[:, 5:]) and [one.shape for one in told] == [(2, 1)] * 4
+    assert torch.equal(gpt2.generate(prompts, 4), rows)
+
+
 def test_an_edit_sees_the_whole_prompt_once_and_then_one_position_at_a_time(gpt2: HuggingFaceModel) -> None:
     lengths: list[int] = []
 

@@ -101,6 +101,9 @@ class Bar:
     def note(self, line: str) -> None:
         raise AssertionError(line)
 
+    def stream(self, text: str) -> None:
+        raise AssertionError(text)
+
 
 def test_the_bar_ends_at_the_end_also_after_a_resume(planted: Any, make: Make, quick: Quick) -> None:
     states: dict[int, TrainingState] = {}

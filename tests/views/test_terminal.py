@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from mechlab.core.progress import Progress
+from mechlab.core.progress import SILENT, Progress
 from mechlab.views.table import Table
 from mechlab.views.terminal import LineTask, RichProgress, drawn, print_outcome
 
@@ -123,6 +123,16 @@ def test_quiet_says_nothing(capsys):
     with progress.task("train", 10, "steps") as task:
         task.advance(10, loss=1.0)
     progress.note("hello")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_pieces_of_an_answer_go_to_stdout_as_they_are_unless_it_is_json(capsys, quiet):
+    RichProgress(quiet=quiet).stream("Once [bold]upon")
+    RichProgress(quiet=quiet).stream(" a")
+    assert capsys.readouterr() == ("Once [bold]upon a", "")
+    RichProgress(quiet=quiet, answers=False).stream("Once")
+    SILENT.stream("Once")
     assert capsys.readouterr() == ("", "")
 
 
