@@ -70,6 +70,17 @@ if TYPE_CHECKING:
     from mechlab.circuits.channels.channel_map import channel_map
     from mechlab.circuits.channels.ends import token_ends
     from mechlab.circuits.channels.projections import projections
+    from mechlab.circuits.directions.comparing import compare_directions
+    from mechlab.circuits.directions.direction import Direction
+    from mechlab.circuits.directions.finding import find_direction
+    from mechlab.circuits.directions.material import DirectionMaterial
+    from mechlab.circuits.directions.output_scores import (
+        OutputScoring,
+        largest_activations,
+        largest_in_layer,
+        output_scores,
+    )
+    from mechlab.circuits.directions.reading import examples_of_pairs, examples_of_texts, examples_of_tokens
     from mechlab.circuits.effects import effects
     from mechlab.circuits.observables.coupling import coupling, coupling_bounds, couplings
     from mechlab.circuits.observables.debiasing import debiased
@@ -147,6 +158,8 @@ if TYPE_CHECKING:
     from mechlab.training.loop import fit
     from mechlab.verbs.steps.intervention_report import intervention_report
     from mechlab.verbs.steps.stored_codebooks import open_codebook_model
+    from mechlab.verbs.steps.stored_control_vectors import open_control_vector, save_control_vector
+    from mechlab.verbs.steps.stored_directions import open_directions, open_feature_direction, save_directions
     from mechlab.verbs.steps.stored_edits import open_edits, save_edits
     from mechlab.verbs.steps.stored_features import open_features
     from mechlab.verbs.steps.stored_transcoders import open_transcoders
@@ -192,6 +205,12 @@ _PLACES = {
     "circuits.channels.channel_map": ("channel_map",),
     "circuits.channels.ends": ("token_ends",),
     "circuits.channels.projections": ("projections",),
+    "circuits.directions.comparing": ("compare_directions",),
+    "circuits.directions.direction": ("Direction",),
+    "circuits.directions.finding": ("find_direction",),
+    "circuits.directions.material": ("DirectionMaterial",),
+    "circuits.directions.output_scores": ("OutputScoring", "largest_activations", "largest_in_layer", "output_scores"),
+    "circuits.directions.reading": ("examples_of_pairs", "examples_of_texts", "examples_of_tokens"),
     "circuits.effects": ("effects",),
     "circuits.observables.coupling": ("coupling", "coupling_bounds", "couplings"),
     "circuits.observables.debiasing": ("debiased",),
@@ -246,15 +265,15 @@ _PLACES = {
     "metrics.causes": ("labelled_cause", "regex_cause", "right_before"),
     "metrics.code_index": ("index_codes",),
     "metrics.code_search": ("rank_codes",),
+    "metrics.concepts": ("Pattern", "Probed", "words"),
     "metrics.dashboards": ("DashboardConfig", "dashboards"),
+    "metrics.dose_response": ("Way", "Writing", "dose_response"),
     "metrics.evaluate": ("evaluate",),
     "metrics.feature_objects": ("feature_objects",),
     "metrics.ground_truth": ("ground_truth",),
     "metrics.portraits": ("portraits",),
     "metrics.projection_causes": ("carried_causes",),
     "metrics.prompt_scores": ("prompt_scores",),
-    "metrics.concepts": ("Pattern", "Probed", "words"),
-    "metrics.dose_response": ("Way", "Writing", "dose_response"),
     "metrics.side_effects": ("side_effects",),
     "metrics.steering_race": ("Terms", "race"),
     "metrics.written_text": ("judge_texts",),
@@ -269,6 +288,8 @@ _PLACES = {
     "training.loop": ("fit",),
     "verbs.steps.intervention_report": ("intervention_report",),
     "verbs.steps.stored_codebooks": ("open_codebook_model",),
+    "verbs.steps.stored_control_vectors": ("open_control_vector", "save_control_vector"),
+    "verbs.steps.stored_directions": ("open_directions", "open_feature_direction", "save_directions"),
     "verbs.steps.stored_edits": ("open_edits", "save_edits"),
     "verbs.steps.stored_features": ("open_features",),
     "verbs.steps.stored_transcoders": ("open_transcoders",),

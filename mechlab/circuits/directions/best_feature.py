@@ -7,7 +7,7 @@ from pydantic import NonNegativeInt
 
 from mechlab.circuits.directions.direction import Direction
 from mechlab.circuits.directions.feature import feature_rows, n_features_of, written_by
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.circuits.directions.output_scores import OutputScoring, output_scores
 from mechlab.core.config import Config
 from mechlab.core.errors import UsageError
@@ -28,7 +28,7 @@ class BestFeature(Config):
     layer: NonNegativeInt | None = None
     scoring: OutputScoring = OutputScoring()
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction of the best feature; its score and how many were tried are among its details.
 
         Raises:

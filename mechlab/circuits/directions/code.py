@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import NonNegativeInt
 
 from mechlab.circuits.directions.direction import Direction, directed
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import Config
 from mechlab.interventions.steering.directions import aim_of_code
 
@@ -17,7 +17,7 @@ class CodeDirection(Config):
 
     code: NonNegativeInt
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the code's direction, zero outside its group; its natural length is what one slot adds.
 
         Raises:

@@ -46,7 +46,7 @@ class CosineTable:
     deviation: float
 
 
-def compare(directions: Sequence[Direction], d_stream: int | None = None) -> CosineTable:
+def compare_directions(directions: Sequence[Direction], d_stream: int | None = None) -> CosineTable:
     """Return the cosines between directions, and how surprising each is.
 
     Args:

@@ -7,7 +7,7 @@ from pydantic import NonNegativeInt
 from mechlab.circuits.channels.causes import refuse_foreign_components
 from mechlab.circuits.channels.head_circuits import head_circuits
 from mechlab.circuits.directions.direction import Direction, directed
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import Config
 
 
@@ -30,7 +30,7 @@ class ComponentDirection(Config):
     number: NonNegativeInt = 0
     side: Literal["write", "read"] = "write"
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the component's direction; its natural length is the singular value.
 
         Directions of both sides are turned together: of what it writes, the largest coordinate is positive.

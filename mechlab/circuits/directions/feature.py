@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt
 from torch import Tensor
 
 from mechlab.circuits.directions.direction import Direction, directed
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import Config
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.code_units import writers
@@ -29,7 +29,7 @@ class FeatureDirection(Config):
     feature: NonNegativeInt
     layer: NonNegativeInt | None = None
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the feature's direction; its natural length is that of one unit of activation.
 
         Raises:
@@ -41,7 +41,7 @@ class FeatureDirection(Config):
 
 
 def feature_rows(
-    material: Material, features: Sequence[int], layer: int | None = None
+    material: DirectionMaterial, features: Sequence[int], layer: int | None = None
 ) -> tuple[str, Float[Tensor, "n d_out"]]:
     """Return a site, and what one unit of each feature's activation adds there.
 
@@ -62,7 +62,7 @@ def feature_rows(
     return material.place(rows.shape[1], "dictionary"), rows
 
 
-def n_features_of(material: Material, layer: int | None) -> int:
+def n_features_of(material: DirectionMaterial, layer: int | None) -> int:
     """Return how many features there are to choose from.
 
     Raises:
@@ -81,7 +81,12 @@ def n_features_of(material: Material, layer: int | None) -> int:
 
 
 def written_by(
-    material: Material, site: str, row: Float[Tensor, "d_out"], feature: int, kind: str, **details: int | float | str
+    material: DirectionMaterial,
+    site: str,
+    row: Float[Tensor, "d_out"],
+    feature: int,
+    kind: str,
+    **details: int | float | str,
 ) -> Direction:
     """Return the direction of one feature's row."""
     known = {"feature": feature, **details}

@@ -4,11 +4,11 @@ from typing import Any
 
 from mechlab.circuits.directions import KINDS
 from mechlab.circuits.directions.direction import Direction
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import build
 
 
-def find_direction(kind: str, material: Material, **settings: Any) -> Direction:
+def find_direction(kind: str, material: DirectionMaterial, **settings: Any) -> Direction:
     """Return a direction of a kind.
 
     Args:

@@ -21,7 +21,7 @@ from torch import Tensor
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.examples import Examples
 from mechlab.circuits.directions.holding_out import held_out
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.circuits.directions.separation import auc, separation
 from mechlab.core.config import Config
 from mechlab.core.errors import UsageError
@@ -56,7 +56,7 @@ class FittedKind(Config):
             UsageError: the kind cannot be fitted to such examples.
         """
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction fitted on the examples that are not held out, with its scores on those that are.
 
         Its natural length is how far apart both classes' means lie along it.

@@ -26,7 +26,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class DirectionMaterial:
     """A model, and what is there to find directions from; a kind says what it lacks.
 
     Attributes:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from mechlab.circuits.directions.direction import Direction, directed
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.circuits.observables.observable import Observable
 from mechlab.circuits.observables.pull_back import observable_directions
 from mechlab.circuits.observables.pulling import NormRules
@@ -28,7 +28,7 @@ class ObservableDirection(Config):
     path: tuple[str, ...] = ("logits",)
     norms: How = "cheap"
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction in front of the path's source; its natural length is what a step of one moves there.
 
         Raises:

@@ -6,7 +6,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveFloat
 
 from mechlab.circuits.directions.direction import Direction, directed
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import Config
 from mechlab.core.randomness import torch_generator
 from mechlab.models.site_width import site_width
@@ -26,7 +26,7 @@ class RandomDirection(Config):
     seed: NonNegativeInt = 0
     length: PositiveFloat = 1.0
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction.
 
         Raises:

@@ -7,7 +7,7 @@ from pydantic import NonNegativeInt, PositiveFloat
 
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.feature import feature_rows, n_features_of
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import Config
 from mechlab.core.errors import UsageError
 from mechlab.core.randomness import torch_generator
@@ -30,7 +30,7 @@ class RandomFeature(Config):
     but_not: tuple[NonNegativeInt, ...] = ()
     layer: NonNegativeInt | None = None
 
-    def find(self, material: Material) -> Direction:
+    def find(self, material: DirectionMaterial) -> Direction:
         """Return the feature's direction.
 
         Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mechlab.circuits.directions.direction import Direction, Facts, refuse_foreign
 from mechlab.circuits.directions.feature import FeatureDirection
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.core.config import build
 from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.models.language_model import LanguageModel
@@ -89,4 +89,6 @@ def open_feature_direction(
     if place is None:
         remedy = "Pass site='resid_post.1' or wherever it was trained."
         raise UsageError("dictionary does not say where it was trained", value=str(path), remedy=remedy)
-    return build(FeatureDirection, {"feature": feature}).find(Material(model, place, dictionary=found.dictionary))
+    return build(FeatureDirection, {"feature": feature}).find(
+        DirectionMaterial(model, place, dictionary=found.dictionary)
+    )

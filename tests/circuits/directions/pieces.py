@@ -8,7 +8,7 @@ from circuits.directions.planted import SITE, planted
 from oracles.tiny_models import D_MODEL, tiny, token_rows
 from oracles.word_tokenizer import word_tokenizer
 
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.circuits.directions.output_scores import largest_activations
 from mechlab.dictionaries.codebook import Codebook, CodebookConfig
 from mechlab.dictionaries.topk import TopKConfig, TopKDictionary
@@ -36,12 +36,12 @@ def dictionary() -> TopKDictionary:
     return TopKDictionary(TopKConfig(d_in=D_MODEL, d_sae=D_SAE, k=4), seed=2)
 
 
-def material(*, codebooks: bool = False) -> Material:
+def material(*, codebooks: bool = False) -> DirectionMaterial:
     """Return everything kinds ask for."""
     model = snapped() if codebooks else readable()
     examples = replace(planted(12), model=model.fingerprint)
     largest = largest_activations(model, dictionary(), SITE, [token_rows(4, 12)])
-    return Material(model, SITE, examples, dictionary(), largest)
+    return DirectionMaterial(model, SITE, examples, dictionary(), largest)
 
 
 def cosine(one: torch.Tensor, other: torch.Tensor) -> float:

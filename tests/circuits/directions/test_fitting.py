@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from mechlab.circuits.directions.examples import Examples
 from mechlab.circuits.directions.fitting import Fit, FittedKind
 from mechlab.circuits.directions.holding_out import held_out
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.circuits.directions.mean_difference import MeanDifference
 from mechlab.core.errors import UsageError
 from mechlab.models.huggingface import HuggingFaceModel
@@ -20,8 +20,8 @@ from mechlab.models.huggingface import HuggingFaceModel
 MODEL = HuggingFaceModel(tiny("gpt2"))
 
 
-def material(examples: Examples) -> Material:
-    return Material(MODEL, SITE, replace(examples, model=MODEL.fingerprint))
+def material(examples: Examples) -> DirectionMaterial:
+    return DirectionMaterial(MODEL, SITE, replace(examples, model=MODEL.fingerprint))
 
 
 class Planted(FittedKind):
@@ -88,6 +88,6 @@ def test_examples_that_point_nowhere_or_are_missing_are_refused():
     with pytest.raises(UsageError, match="point nowhere"):
         MeanDifference().find(material(same))
     with pytest.raises(UsageError, match="without this: 'examples'"):
-        MeanDifference().find(Material(MODEL, SITE))
+        MeanDifference().find(DirectionMaterial(MODEL, SITE))
     with pytest.raises(UsageError, match="too few independent examples"):
         MeanDifference().find(material(planted(3)))

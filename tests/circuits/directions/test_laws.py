@@ -10,7 +10,7 @@ from circuits.directions.pieces import material
 from mechlab.circuits.directions import KINDS
 from mechlab.circuits.directions.direction import Direction, refuse_foreign
 from mechlab.circuits.directions.finding import find_direction
-from mechlab.circuits.directions.material import Material
+from mechlab.circuits.directions.material import DirectionMaterial
 from mechlab.circuits.observables.observable import Observable
 from mechlab.core.config import Config, build
 from mechlab.core.errors import UsageError
@@ -31,7 +31,7 @@ def settings(kind: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def everything(codebooks: bool) -> Material:
+def everything(codebooks: bool) -> DirectionMaterial:
     return material(codebooks=codebooks)
 
 
@@ -65,7 +65,7 @@ def test_a_kind_is_a_config_that_can_be_written_down(kind):
 
 
 def test_without_its_material_it_says_in_one_line_what_is_missing(kind):
-    bare = Material(material().model)
+    bare = DirectionMaterial(material().model)
     try:
         find_direction(kind, bare, **settings(kind))
     except UsageError as error:
