@@ -2,7 +2,8 @@
 
 1. Vectors are centred and divided by one number, so that their coordinates have mean square one: the penalty then means
    the same at every site.
-2. All that can be learned lies in the span of the vectors; they are turned into coordinates of that span.
+2. All that can be learned lies in the span of the vectors; where they are fewer than their coordinates, they are
+   turned into coordinates of that span.
 3. Newton's method minimises the penalised loss in float64, halving a step until the loss falls, until its gradient is
    zero. The loss is strictly convex in the weights, so there is one answer, and nothing is drawn.
 """
@@ -20,7 +21,7 @@ from mechlab.circuits.directions.fitting import Fit, FittedKind
 from mechlab.core.errors import UsageError
 
 MOST_STEPS, MOST_HALVINGS = 100, 40
-EXACT = 1e-9
+EXACT, NUDGE = 1e-9, 1e-12
 
 
 class LogisticProbe(FittedKind):
@@ -57,8 +58,9 @@ class Logistic:
 
 def logistic(vectors: Float64[Tensor, "n d"], positive: Bool[Tensor, "n"], l2: float) -> Logistic:
     """Return the minimum of `sum log(1 + exp(-y (w . x + b))) + l2/2 |w|^2` over w and b, y being 1 or -1."""
-    span = torch.linalg.svd(vectors, full_matrices=False)
-    coordinates = torch.cat([span.U * span.S, torch.ones(len(vectors), 1, dtype=torch.float64)], dim=1)
+    few = len(vectors) < vectors.shape[1]
+    span = torch.linalg.qr(vectors.T).Q if few else torch.eye(vectors.shape[1], dtype=torch.float64)
+    coordinates = torch.cat([vectors @ span, torch.ones(len(vectors), 1, dtype=torch.float64)], dim=1)
     penalty = torch.full((coordinates.shape[1],), l2, dtype=torch.float64)
     penalty[-1] = 0
     labels, point = positive.double(), torch.zeros(coordinates.shape[1], dtype=torch.float64)
@@ -68,9 +70,10 @@ def logistic(vectors: Float64[Tensor, "n d"], positive: Bool[Tensor, "n"], l2: f
         if float(slope.abs().max()) <= EXACT * len(vectors):
             break
         curvature = (coordinates.T * (odds * (1 - odds))) @ coordinates + torch.diag(penalty)
-        step = torch.linalg.lstsq(curvature, slope[:, None], driver="gelsd").solution[:, 0]
-        point = _lower(point, step, coordinates, labels, penalty)
-    return Logistic(span.Vh.T @ point[:-1], float(point[-1]))
+        # The bias has no penalty: where every example is far from even odds, this alone keeps the step finite.
+        curvature.diagonal().add_(NUDGE * float(curvature.diagonal().mean()))
+        point = _lower(point, torch.linalg.solve(curvature, slope), coordinates, labels, penalty)
+    return Logistic(span @ point[:-1], float(point[-1]))
 
 
 def _lower(point: Tensor, step: Tensor, coordinates: Tensor, labels: Tensor, penalty: Tensor) -> Tensor:
