@@ -148,6 +148,8 @@ class Dictionary(torch.nn.Module, ABC, Generic[ConfigT]):
     """Whether the loss is a mean over rows, so that a batch may be taken a few rows at a time."""
     tiles_at_once: ClassVar[int] = 1
     """How many of these the loss looks at in one go; those of a kind that itself goes through them are more."""
+    codes_compete: ClassVar[bool] = False
+    """Whether a feature's code depends on those of others, as where the largest are kept."""
     estimated_gradients: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose gradient is a straight-through estimate, not the derivative of the loss."""
     W_skip: torch.nn.Parameter | None

@@ -36,6 +36,7 @@ class TopKDictionary(KeptDictionary[TopKConfig]):
     Config = TopKConfig
     saelens_architectures = ("topk",)
     parallel = frozenset({"rows", "features"})
+    codes_compete = True
 
     def activate(self, pre: Codes) -> Codes:
         """Return the k largest codes of each row, in units of a unit direction where codes are rescaled."""

@@ -4,7 +4,7 @@ Two kinds stand behind one face: a transcoder for each layer, with a skip or wit
 whose features write to their own layer and all later ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ from mechlab.core.errors import UsageError
 from mechlab.dictionaries.code_units import code_units, readers, writers
 from mechlab.dictionaries.crosslayer import Crosslayer
 from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.dictionaries.some_codes import encoder_of
 from mechlab.models.route import Route
 from mechlab.models.spec import ModelSpec
 
@@ -101,6 +102,13 @@ class TranscoderSet:
         """Return the codes of a layer's features."""
         own = self.opened(layer)
         return own.encode_layer(layer, x) if isinstance(own, Crosslayer) else own.encode(x)
+
+    def encoder_of(self, layer: int, features: Features) -> Callable[[Tensor], Tensor]:
+        """Return what gives, of what a layer reads, the codes of these features; others may stay unread."""
+        own = self.opened(layer)
+        if isinstance(own, Crosslayer):
+            return lambda x: self.codes(layer, x)[..., features]
+        return encoder_of(own, features)
 
     def written_by(
         self, layer: int, codes: Float[Tensor, "*batch n_features"]

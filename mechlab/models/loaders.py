@@ -15,6 +15,7 @@ from mechlab.models.gelu import gelu_in_one_pass
 from mechlab.models.hub import hub_folder
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.rms_norm import rms_norm_in_one_call
 from mechlab.models.tokenizer import HuggingFaceTokenizer
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -86,7 +87,7 @@ def _from_folder(folder: Path, name: str, device: torch.device, dtype: torch.dty
         hf_logging.set_verbosity(verbosity)
         if progress_bars:
             hf_logging.enable_progress_bar()
-    return HuggingFaceModel(gelu_in_one_pass(module).to(device), tokenizer, name)
+    return HuggingFaceModel(rms_norm_in_one_call(gelu_in_one_pass(module)).to(device), tokenizer, name)
 
 
 def _module(folder: Path, dtype: torch.dtype) -> Any:

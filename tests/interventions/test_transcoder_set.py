@@ -46,6 +46,14 @@ def test_codes_times_writers_rebuild_what_the_dictionary_rebuilds(kind):
         assert on.any() and torch.allclose((x[:, target] @ rows.T + bias)[on], codes[target][on], atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", [*PER_LAYER, *CROSS_LAYER])
+def test_codes_of_some_features_are_those_of_all_picked(kind):
+    found, x = random_set(kind, SPEC), torch.randn(2, 3, D_MODEL, dtype=torch.float64)
+    numbers = torch.tensor([9, 2])
+    for layer in range(N_LAYERS):
+        torch.testing.assert_close(found.encoder_of(layer, numbers)(x), found.codes(layer, x)[..., numbers])
+
+
 def test_layers_are_sorted_whatever_the_order_they_are_given_in():
     own = [transcoder() for _ in range(N_LAYERS)]
     found = TranscoderSet.of({f"mlp.{layer}": own[layer] for layer in (2, 0, 1)}, SPEC)

@@ -141,11 +141,13 @@ class Recoded(Change):
         ids = torch.tensor(numbers, device=like.device)
         writers = first.features.writers(ids, first.site)
         assert writers is not None
+        encode, has_floor = first.features.codes_of(ids), bool((floor > -torch.inf).any())
         picked = None if len(some) == len(rows) else torch.tensor(some, device=like.device)
 
         def written(x: Stream) -> Stream:
-            codes = first.features.codes(x if picked is None else x[picked])[..., ids]
-            more = (torch.maximum(factor * codes + constant, floor) - codes) @ writers
+            codes = encode(x if picked is None else x[picked])
+            new = torch.addcmul(constant, factor, codes)
+            more = ((torch.maximum(new, floor) if has_floor else new) - codes) @ writers
             return more if picked is None else more.new_zeros(len(x), *more.shape[1:]).index_copy(0, picked, more)
 
         return written

@@ -4,16 +4,17 @@ A single dictionary and a layer of a set of transcoders look alike from here.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.dictionaries.code_units import writers
 from mechlab.dictionaries.dictionary import Dictionary
+from mechlab.dictionaries.some_codes import encoder_of
 from mechlab.interventions.steering.parts import FeaturePart
 from mechlab.interventions.transcoder_set import WRITTEN_KIND, TranscoderSet
 from mechlab.models.route import Route
@@ -21,10 +22,11 @@ from mechlab.models.sites import Site
 from mechlab.models.spec import ModelSpec
 
 Writers = Callable[[Tensor, Site], Tensor | None]
+Encoder = Callable[[Tensor], Tensor]
 Sources = Mapping[str, Tensor | Dictionary | TranscoderSet]
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Features that are read at one place.
 
@@ -33,22 +35,32 @@ class Features:
         targets: the places they write to, in the order of the forward pass.
         n: how many there are.
         width: of what they read.
+        encoder: gives what encodes the features of these numbers.
+        writers: gives what one unit of each code adds at a place, None for a place they do not reach.
     """
 
     read: Site
     targets: tuple[Site, ...]
     n: int
     width: int
-    encode: Callable[[Tensor], Tensor]
-    writers: Writers
     dtype: torch.dtype
-    _last: tuple[Any, Any] = field(default=(None, None), repr=False)
+    encoder: Callable[[Int[Tensor, "n"]], Encoder]
+    writers: Writers
 
-    def codes(self, x: Float[Tensor, "batch pos width"]) -> Float[Tensor, "batch pos n"]:
-        """Return the codes; asked again about the very same tensor, those found before."""
-        if self._last[0] is not x:
-            self._last = x, self.encode(x.to(self.dtype))
-        return self._last[1]
+    def codes_of(self, numbers: Int[Tensor, "n"]) -> Encoder:
+        """Return what gives these features' codes, in their order and number type.
+
+        Asked again about the very same tensor, as by each of the sites that a feature writes to, it gives those found
+        before.
+        """
+        encode, last = self.encoder(numbers), []
+
+        def codes(x: Float[Tensor, "batch pos width"]) -> Float[Tensor, "batch pos n"]:
+            if not last or last[0] is not x:
+                last[:] = x, encode(x.to(self.dtype))
+            return last[1]
+
+        return codes
 
     def checked(self, feature: int) -> int:
         """Return the feature's number.
@@ -93,9 +105,9 @@ def _of_dictionary(dictionary: Dictionary[Any], route: Route) -> Features:
         targets=route.rebuilt,
         n=len(dictionary.W_dec),
         width=dictionary.config.d_in,
-        encode=dictionary.encode,
-        writers=lambda features, site: writers(dictionary, features),
         dtype=dictionary.b_dec.dtype,
+        encoder=lambda features: encoder_of(dictionary, features),
+        writers=lambda features, site: writers(dictionary, features),
     )
 
 
@@ -107,7 +119,7 @@ def _of_set(transcoders: TranscoderSet, layer: int) -> Features:
         targets=tuple(Site(WRITTEN_KIND, target) for target in transcoders.reach(layer)),
         n=transcoders.n_features(layer),
         width=len(transcoders.bias(layer)),
-        encode=lambda x: transcoders.codes(layer, x),
-        writers=lambda features, site: transcoders.writers(layer, features, int(site.layer or 0)),
         dtype=transcoders.bias(layer).dtype,
+        encoder=lambda features: transcoders.encoder_of(layer, features),
+        writers=lambda features, site: transcoders.writers(layer, features, int(site.layer or 0)),
     )

@@ -83,7 +83,7 @@ class Resolver:
         """Return the change along one direction; `size` is that of the unit, None for the direction's own length."""
         how = self._how(step, aim.site, aim.read)
         length = aim.direction.norm()
-        if float(length) == 0 and not (step.operation == "add" and size is None):
+        if float(length.detach()) == 0 and not (step.operation == "add" and size is None):
             raise UsageError("direction has no length", value=str(aim.site), remedy="It is zero; take another.")
         unit = aim.direction / length.clamp(min=torch.finfo(length.dtype).tiny)
         writer = unit if aim.turn is None else aim.turn(unit)

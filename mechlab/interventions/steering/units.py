@@ -85,7 +85,8 @@ def _figures(resolver: Resolver, step: SteerStep) -> list[Figure]:
     largest, part = step.unit == "max_activation", step.part
     if isinstance(part, FeaturePart) and largest:
         features = resolver.features(part, only_site(step))
-        return [Figure(features.read, lambda x: features.codes(x)[..., part.feature], True)]
+        encode = features.codes_of(torch.tensor([part.feature]))
+        return [Figure(features.read, lambda x: encode(x)[..., 0], True)]
     aims = resolver.aims(step)
     if largest:
         return [Figure(aim.read or aim.site, partial(_along, aim), True) for aim in aims]
