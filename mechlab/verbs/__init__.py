@@ -17,6 +17,8 @@ VERBS = Registry(
         "channels": "mechlab.verbs.channels:VERB",
         "features": "mechlab.verbs.features:VERB",
         "patch": "mechlab.verbs.patch:VERB",
+        "steer": "mechlab.verbs.steer:VERB",
+        "observe": "mechlab.verbs.observe:VERB",
         "trace": "mechlab.verbs.trace:VERB",
         "show": "mechlab.verbs.show:VERB",
         "serve": "mechlab.verbs.serve:VERB",
