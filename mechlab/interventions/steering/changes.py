@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechlab.interventions.steering.features import Features
-from mechlab.interventions.steering.gating import Gating
+from mechlab.interventions.steering.gating import Gating, for_rows
 from mechlab.interventions.steering.operations import Recode
 from mechlab.interventions.steering.span import TokenSpan
 from mechlab.models.sites import Site
@@ -103,7 +103,7 @@ class Along(Change):
         readers = torch.stack([nothing if one is None else one.reader for one in own]) * gains[:, None].to(nothing)
         shifts = torch.stack([torch.zeros_like(first.shift) if one is None else one.shift for one in own])
         writers = torch.stack([nowhere if one is None else one.writer for one in own]).to(like)[:, None]
-        readers, shifts = readers.to(like)[..., None], shifts.to(like)[:, None, None]
+        readers, shifts = for_rows(readers.to(like)[..., None]), shifts.to(like)[:, None, None]
         return lambda x: (x @ readers.to(x) + shifts.to(x)) * writers.to(x)
 
 

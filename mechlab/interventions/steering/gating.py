@@ -77,10 +77,15 @@ def stacked_gates(rows: Sequence[Gating | None], like: Tensor) -> Gates:
     return Gates(first.site, above.to(like)[:, None, None], value)
 
 
+def for_rows(columns: Float[Tensor, "n_rows width 1"]) -> Tensor:
+    """Return the columns that rows are multiplied with; one for all rows without their axis, which is quicker."""
+    return columns[0] if len(columns) == 1 else columns
+
+
 def _by_direction(rows: Sequence[Gating | None], like: Tensor) -> Callable[[Tensor], Tensor]:
     none = torch.zeros_like(next(one.probe for one in rows if one is not None and one.probe is not None))
     found = [none if one is None or one.probe is None else one.probe for one in rows]
-    probes = torch.stack(found).to(like)[..., None]
+    probes = for_rows(torch.stack(found).to(like)[..., None])
     return lambda x: x @ probes.to(x)
 
 

@@ -14,7 +14,7 @@ from mechlab.interventions.steering.moment import Moment
 from mechlab.interventions.steering.span import TokenSpan
 
 Stream = Float[Tensor, "batch pos width"]
-EVERYWHERE = slice(None)
+EVERYWHERE, EVERY_TOKEN = slice(None), TokenSpan()
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,7 @@ class Stage:
     keep_norm: bool
     kernel: Kernel
     gates: Gates | None
+    everywhere: bool
 
     def changed(self, h: Stream, seen: Mapping[str, Tensor], moment: Moment) -> Stream:
         """Return the activation of a pass, changed where the span meets it.
@@ -35,6 +36,8 @@ class Stage:
             seen: what other sites were in this pass.
             moment: where in its row the pass is.
         """
+        if self.everywhere:
+            return self._changed(h, seen, EVERYWHERE)
         n_pos = h.shape[1]
         where = moment.places(self.span, n_pos)
         if where.start == where.stop:
@@ -102,6 +105,7 @@ def stages_of(rows: Sequence[Sequence[Change]], like: Tensor) -> tuple[Stage, ..
                 first.keep_norm,
                 type(first).kernel(taken, like),
                 None if first.gate is None else stacked_gates(gates, like),
+                first.span == EVERY_TOKEN,
             )
         )
     return tuple(found)
@@ -111,7 +115,7 @@ def rescaled(new: Stream, old: Stream) -> Stream:
     """Return vectors at the lengths that others have; those of no length stay so."""
     wide = torch.promote_types(new.dtype, torch.float32)
     wanted, there = (torch.linalg.vector_norm(one, dim=-1, keepdim=True, dtype=wide) for one in (old, new))
-    return (new * torch.where(there > 0, wanted / there, 1.0)).to(new)
+    return (new * torch.nan_to_num(wanted / there, nan=1.0, posinf=1.0)).to(new)
 
 
 def _next(queue: deque[Change], key: tuple[object, ...]) -> list[Change]:
