@@ -1,17 +1,32 @@
 """A steered text as it is written: shown word by word, with every byte that could move a terminal taken out."""
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor
 
 from mechlab.core.progress import Progress
 from mechlab.core.randomness import torch_generator
 from mechlab.interventions.steering.steer_by import steer_by
-from mechlab.models.language_model import LanguageModel
 from mechlab.verbs.outcome import Outcome
 from mechlab.verbs.steer_options import SteerOptions
 from mechlab.verbs.steps.steer_subject import Steered
 
 INCOMPLETE = "\ufffd"
+
+
+@runtime_checkable
+class Speller(Protocol):
+    """Whatever turns tokens into text."""
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Tokens that stand for no text."""
+        ...
+
+    def to_text(self, tokens: Tensor) -> list[str]:
+        """Return the text of each row."""
+        ...
 
 
 def written_at_once(config: SteerOptions, steered: Steered, progress: Progress) -> Outcome:
@@ -33,7 +48,7 @@ def written_at_once(config: SteerOptions, steered: Steered, progress: Progress) 
 class Shown:
     """What of a growing text is shown already; a token that ends inside a character waits for the next."""
 
-    def __init__(self, model: LanguageModel, progress: Progress, prompt: list[int]) -> None:
+    def __init__(self, model: Speller, progress: Progress, prompt: list[int]) -> None:
         self._model, self._progress, self._tokens, self._text = model, progress, prompt, ""
         self._show(text_of(model, torch.tensor(prompt)))
 
@@ -50,17 +65,18 @@ class Shown:
         self._progress.stream("\n")
 
     def _show(self, text: str) -> None:
-        same = text.startswith(self._text)
-        self._progress.stream(printable(text[len(self._text) :] if same else f"\n{text}"))
+        more = text[len(self._text) :] if text.startswith(self._text) else f"\n{text}"
+        if more:
+            self._progress.stream(printable(more))
         self._text = text
 
 
-def continued(model: LanguageModel, row: Tensor, n_prompt: int) -> str:
+def continued(model: Speller, row: Tensor, n_prompt: int) -> str:
     """Return what a row says behind its prompt, the space between the two included."""
     return text_of(model, row)[len(text_of(model, row[:n_prompt])) :]
 
 
-def text_of(model: LanguageModel, tokens: Tensor) -> str:
+def text_of(model: Speller, tokens: Tensor) -> str:
     """Return a text without its special tokens."""
     kept = [token for token in tokens.tolist() if token not in model.special_ids]
     return model.to_text(torch.tensor([kept]))[0] if kept else ""
