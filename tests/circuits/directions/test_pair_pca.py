@@ -36,9 +36,17 @@ def test_it_points_to_the_positive_side_whichever_that_is():
     assert cosine(PairPCA().fit(examples).vector, planted_direction()) > 0
 
 
-def test_where_products_sum_to_zero_the_greater_number_of_pairs_tells():
-    differences = torch.tensor([[3.0, 0.0], [-1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
-    assert PairPCA().fit(in_pairs("s", "m", differences, torch.zeros(4, 2))).vector[0] == -1
+def test_products_with_the_differences_sum_to_a_positive_number_also_where_there_is_nothing_to_find():
+    for seed in range(30):
+        examples = planted(6, shift=0.0, seed=seed)
+        assert (examples.differences.double() @ PairPCA().fit(examples).vector).sum() > 0
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 2, 3], [2, 3, 0, 1]])
+@pytest.mark.parametrize("turn", [1.0, -1.0])
+def test_where_products_sum_to_zero_the_greater_number_of_pairs_tells(order, turn):
+    differences = turn * torch.tensor([[3.0, 0.0], [-1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])[order]
+    assert PairPCA().fit(in_pairs("s", "m", differences, torch.zeros(4, 2))).vector[0] == -turn
 
 
 def test_without_pairs_it_is_refused():
