@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from mechlab.circuits.observables.prompt_points import prompt_points
     from mechlab.circuits.observables.pull_back import head_lengths, observable_directions
     from mechlab.circuits.observables.pulling import NormRules, StopPoint
+    from mechlab.circuits.observables.token_reads import token_reads
     from mechlab.circuits.observables.words import matching_words, token_set, word_difference, word_set
     from mechlab.circuits.outcomes import AttentionDifference, LogitDifference, ProbabilityDifference
     from mechlab.circuits.patching.activation_patching import activation_patching
@@ -221,6 +222,7 @@ _PLACES = {
     "circuits.observables.prompt_points": ("prompt_points",),
     "circuits.observables.pull_back": ("head_lengths", "observable_directions"),
     "circuits.observables.pulling": ("NormRules", "StopPoint"),
+    "circuits.observables.token_reads": ("token_reads",),
     "circuits.observables.words": ("matching_words", "token_set", "word_difference", "word_set"),
     "circuits.outcomes": ("AttentionDifference", "LogitDifference", "ProbabilityDifference"),
     "circuits.patching.activation_patching": ("activation_patching",),

@@ -11,6 +11,7 @@ from mechlab.verbs.outcome import Outcome, Positional, Verb
 
 N_CHANNELS = 10
 N_EFFECTS = 10
+N_HEADS, N_READERS = 10, 4
 
 
 class Config(BaseConfig):
@@ -24,7 +25,7 @@ class Config(BaseConfig):
 def run(config: Config, progress: Progress) -> Outcome:
     """Show what a run is, what it measured, and where its page is."""
     from mechlab.store.catalog import find_run
-    from mechlab.store.run import CHANNELS_NAME, GRAPH_NODES_NAME, REPORT_NAME
+    from mechlab.store.run import CHANNELS_NAME, GRAPH_NODES_NAME, HEADS_NAME, REPORT_NAME, STEERED_NAME
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.views.report_data import Fact
     from mechlab.views.table import Table, run_card
@@ -60,6 +61,16 @@ def run(config: Config, progress: Progress) -> Outcome:
         from mechlab.verbs.steps.trace_list import first_effects
 
         listed, tables = first_effects(found, N_EFFECTS)
+        data |= listed
+    if HEADS_NAME in manifest.files:
+        from mechlab.verbs.steps.observe_list import first_heads
+
+        listed, tables = first_heads(found, N_HEADS, N_READERS)
+        data |= listed
+    if STEERED_NAME in manifest.files:
+        from mechlab.verbs.steps.steer_list import steered_texts
+
+        listed, tables = steered_texts(found)
         data |= listed
     return Outcome(data, (card, metrics, *tables), (f"page: {page}",) if page else ())
 
