@@ -21,7 +21,7 @@ from mechlab.interventions.steering.span import TokenSpan
 from mechlab.models.sites import Site
 
 Stream = Float[Tensor, "batch pos width"]
-Kernel = Callable[[Tensor], Tensor]
+Kernel = Tensor | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,7 +54,7 @@ class Change(ABC):
     @classmethod
     @abstractmethod
     def kernel(cls, rows: "Sequence[Sequence[Change]]", like: Tensor) -> Kernel:
-        """Return what makes the changes of all rows, from what they read.
+        """Return what makes the changes of all rows from what they read, or the changes where they read nothing.
 
         Args:
             rows: changes of one key, a few of each row or none.
@@ -74,10 +74,9 @@ class Shift(Change):
 
     @classmethod
     def kernel(cls, rows: "Sequence[Sequence[Shift]]", like: Tensor) -> Kernel:  # type: ignore[override]
-        """Return what gives every row its vector, whatever is read."""
+        """Return every row's vector."""
         none = torch.zeros_like(next(one.vector for row in rows for one in row))
-        vectors = torch.stack([sum((one.vector for one in row), none) for row in rows]).to(like)[:, None]
-        return lambda x: vectors
+        return torch.stack([sum((one.vector for one in row), none) for row in rows]).to(like)[:, None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from mechlab.interventions.steering.moment import Moment
 from mechlab.interventions.steering.span import TokenSpan
 
 Stream = Float[Tensor, "batch pos width"]
-EVERYWHERE, EVERY_TOKEN = slice(None), TokenSpan()
+EVERYWHERE = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,17 @@ class Stage:
     keep_norm: bool
     kernel: Kernel
     gates: Gates | None
-    everywhere: bool
+
+    @cached_property
+    def everywhere(self) -> bool:
+        """Whether every token of every pass is changed."""
+        return self.span == TokenSpan()
+
+    @cached_property
+    def added(self) -> Tensor | None:
+        """What is added to every activation as it is; None where there is more to do."""
+        plain = self.everywhere and self.gates is None and not self.keep_norm
+        return self.kernel if plain and isinstance(self.kernel, Tensor) else None
 
     def changed(self, h: Stream, seen: Mapping[str, Tensor], moment: Moment) -> Stream:
         """Return the activation of a pass, changed where the span meets it.
@@ -51,7 +62,7 @@ class Stage:
         if self.read is not None:
             x = seen[self.read].flatten(2)
             x = x if where is EVERYWHERE else x[:, where]
-        change = self.kernel(x)
+        change = self.kernel if isinstance(self.kernel, Tensor) else self.kernel(x)
         if self.gates is not None:
             change = change * self.gates.open_at(x, seen, where)
         new = h + change.to(h)
@@ -78,10 +89,11 @@ class SiteEdit:
         Raises:
             UsageError: the pass has another number of rows than there are specs.
         """
-        self.moment.refuse_other_batch(activation)
+        if self.moment.n_rows is not None:
+            self.moment.refuse_other_batch(activation)
         h = activation if activation.ndim == 3 else activation.flatten(2)
         for stage in self.stages:
-            h = stage.changed(h, self.seen, self.moment)
+            h = stage.changed(h, self.seen, self.moment) if stage.added is None else h + stage.added.to(h)
         return h if activation.ndim == 3 else h.reshape(activation.shape)
 
 
@@ -105,7 +117,6 @@ def stages_of(rows: Sequence[Sequence[Change]], like: Tensor) -> tuple[Stage, ..
                 first.keep_norm,
                 type(first).kernel(taken, like),
                 None if first.gate is None else stacked_gates(gates, like),
-                first.span == EVERY_TOKEN,
             )
         )
     return tuple(found)
