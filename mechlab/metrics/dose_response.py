@@ -23,7 +23,7 @@ from mechlab.metrics.agreement import rank_correlation
 from mechlab.metrics.bootstrap import Totals, Values, estimate
 from mechlab.metrics.concepts import Concept
 from mechlab.metrics.pareto import pareto_front
-from mechlab.metrics.written_text import WrittenText, judge_texts, losses_of_written
+from mechlab.metrics.written_text import WrittenText, judge_texts, losses_of_texts
 from mechlab.models.language_model import LanguageModel
 
 Edit = Callable[[], AbstractContextManager[object]]
@@ -109,8 +109,10 @@ class Reference:
     def of(model: LanguageModel, concept: Concept | str, writing: Writing) -> "Reference":
         """Return it for texts about a concept, so that several ways are held against the same texts."""
         texts = writing.texts(model)
-        losses = torch.cat([losses_of_written(model, one) for one in texts])
-        return Reference(Dose(0.0, judge_texts(model, texts, concept), _increase(losses, losses)), losses)
+        losses = losses_of_texts(model, texts)
+        return Reference(
+            Dose(0.0, judge_texts(model, texts, concept, losses=losses), _increase(losses, losses)), losses
+        )
 
 
 def dose_response(
@@ -146,8 +148,9 @@ def dose_response(
     with progress.task(f"steering by {way.name}", len(way.edits), "strengths") as task:
         for strength, edit in way.edits.items():
             texts = writing.texts(model, edit, way.said_before)
-            losses = torch.cat([losses_of_written(model, one) for one in texts])
-            found.append(Dose(strength, judge_texts(model, texts, concept), _increase(losses, reference.losses)))
+            losses = losses_of_texts(model, texts)
+            told = judge_texts(model, texts, concept, losses=losses)
+            found.append(Dose(strength, told, _increase(losses, reference.losses)))
             task.advance(1)
     return tuple(found)
 

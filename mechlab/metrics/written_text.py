@@ -46,7 +46,11 @@ class WrittenText:
 
 
 def judge_texts(
-    judge: LanguageModel, texts: Sequence[Continuation], concept: Concept | str, seed: int = 0
+    judge: LanguageModel,
+    texts: Sequence[Continuation],
+    concept: Concept | str,
+    seed: int = 0,
+    losses: RowLosses | None = None,
 ) -> WrittenText:
     """Return what texts are worth.
 
@@ -56,6 +60,7 @@ def judge_texts(
         concept: what they may be about; a text is a regular expression that is looked for in the lower-cased text
             behind each prompt.
         seed: of the intervals' redraws.
+        losses: what `losses_of_texts` gives for the same judge and texts, if that is known.
 
     Raises:
         UsageError: the pattern does not compile.
@@ -67,7 +72,7 @@ def judge_texts(
     scores = as_concept(concept).scores(judge, texts)
     told = mean_estimate(scores, seed=seed)
     assert told is not None
-    losses = torch.cat([losses_of_written(judge, one) for one in texts])
+    losses = losses_of_texts(judge, texts) if losses is None else losses
     rows = [row for one in texts for row in plain_rows(judge, one)]
     return WrittenText(
         concept=told,
@@ -89,6 +94,18 @@ def losses_of_written(judge: LanguageModel, texts: Continuation) -> RowLosses:
     counts = ~torch.isin(texts.tokens[:, 1:], torch.tensor(sorted(judge.special_ids)))
     counts[:, : texts.n_prompt - 1] = False
     return losses_where(judge, texts.tokens, counts)
+
+
+def losses_of_texts(judge: LanguageModel, texts: Sequence[Continuation]) -> RowLosses:
+    """Return the same for texts behind several prompts, in their order; prompts of one length are read together."""
+    shapes = [(one.n_prompt, one.tokens.shape[1]) for one in texts]
+    found: dict[int, RowLosses] = {}
+    for shape in dict.fromkeys(shapes):
+        places = [place for place, own in enumerate(shapes) if own == shape]
+        joined = Continuation(torch.cat([texts[place].tokens for place in places]), shape[0])
+        parts = losses_of_written(judge, joined).split([len(texts[place].tokens) for place in places])
+        found |= dict(zip(places, parts, strict=True))
+    return torch.cat([found[place] for place in range(len(texts))])
 
 
 def distinct_share(rows: Sequence[Sequence[int]], n: int) -> float:

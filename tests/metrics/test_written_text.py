@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.continuations import Continuation, continuations
-from mechlab.metrics.written_text import distinct_share, judge_texts, losses_of_written, repeated
+from mechlab.metrics.written_text import distinct_share, judge_texts, losses_of_texts, losses_of_written, repeated
 from mechlab.models.loaders import load
 
 WORDS = ["may", "june", "the", "cat", *(f"w{number}" for number in range(54))]
@@ -73,3 +73,17 @@ def test_what_the_judge_writes_itself_reads_more_natural_than_draws_without_it(j
 def test_a_pattern_that_does_not_compile_is_refused(judge):
     with pytest.raises(UsageError, match="pattern does not compile: '\\(may'"):
         judge_texts(judge, continuations(judge, ["the"], 1, 2), "(may")
+
+
+@torch.no_grad()
+def test_losses_of_several_prompts_stand_in_the_order_of_the_texts_however_they_are_read(judge):
+    draw = torch.Generator().manual_seed(1)
+    shapes = [(2, 3, 9), (4, 2, 9), (2, 4, 9), (2, 1, 12)]
+    texts = [Continuation(torch.randint(3, 61, (n, length), generator=draw), given) for given, n, length in shapes]
+    wanted = torch.cat([losses_of_written(judge, one) for one in texts])
+    torch.testing.assert_close(losses_of_texts(judge, texts), wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(losses_of_texts(judge, texts[::-1])[0], wanted[-1], rtol=1e-5, atol=1e-5)
+    changed = torch.stack([3 * wanted[:, 0], wanted[:, 1]], dim=1)
+    paid = judge_texts(judge, texts, "may", losses=changed).nll_nats
+    read = judge_texts(judge, texts, "may").nll_nats
+    assert paid is not None and read is not None and paid.value == pytest.approx(3 * read.value, rel=1e-4)
