@@ -46,6 +46,11 @@ class SteerOptions(Config):
     concept: str | None = Field(
         None, description="With --compare: a regular expression; tell how many texts have it, at several strengths."
     )
+    judge: str | None = Field(
+        None,
+        description="Who answers --concept as a question, from 0 to 1, instead of a pattern: an address of chat "
+        "completions (http://.../v1), a model, or a file of answers (answers.json of a run).",
+    )
     also: tuple[str, ...] = Field((), description="Further prompts to compare on, parted by commas.")
     say: str | None = Field(None, description="A sentence to say before the prompts instead: prompting, as a rival.")
     ladder: tuple[PositiveFloat, ...] = Field(
@@ -69,9 +74,10 @@ class SteerOptions(Config):
         if len(given) != 1:
             value = " and ".join(f"--{name}" for name in given) or "nothing"
             raise UsageError("steer by one thing", value=value, remedy="Give --spec, --feature or --direction.")
-        for name in ("concept", "also", "out"):
+        for name in ("concept", "judge", "also", "out"):
             if getattr(self, name) and not self.compare:
                 raise UsageError(f"--{name} is for comparisons", value=getattr(self, name), remedy="Add --compare.")
-        if self.say is not None and self.concept is None:
-            raise UsageError("--say is a rival for a concept", value=self.say, remedy="Add --compare --concept.")
+        for name, what in (("say", "is a rival for a concept"), ("judge", "is asked about a concept")):
+            if getattr(self, name) is not None and self.concept is None:
+                raise UsageError(f"--{name} {what}", value=getattr(self, name), remedy="Add --compare --concept.")
         return self

@@ -114,6 +114,23 @@ def test_the_spec_of_a_comparison_steers_again(compared, model):
     assert again.data["text"] == done.data["samples"][0]["after"]
 
 
+def test_a_judge_s_answers_are_kept_and_judge_again(model, tmp_path):
+    file = direction_file(model, tmp_path / "d.safetensors")
+    asked = ("steer", PROMPT, "--model", model, "--direction", file, "--compare", "--corpus", "tales", *SHORT)
+    question = ("--concept", "Is it cold?", "--texts", 2, "--ladder", "1", "--most-increase", 9)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            "mechlab.verbs.steps.judges.url_judge", lambda address: lambda question, text: len(text) % 3 / 2
+        )
+        done = call(*asked, *question, "--judge", "http://127.0.0.1:1/v1", "--out", tmp_path / "one", "--json")
+    assert done.code == 0, done.err
+    kept = tmp_path / "one" / "answers.json"
+    again = call(*asked, *question, "--judge", kept, "--out", tmp_path / "two", "--json")
+    assert again.code == 0 and again.data["ways"] == done.data["ways"]
+    lost = call(*asked, *question, "--seed", 5, "--judge", kept, "--out", tmp_path / "three")
+    assert lost.code == 2 and "no recorded answer for a text" in lost.err and not (tmp_path / "three").exists()
+
+
 def test_show_lists_texts_and_ways(compared):
     _, out, done = compared
     shown = call("show", out, "--json")

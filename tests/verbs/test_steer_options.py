@@ -14,6 +14,8 @@ from mechlab.verbs.steer_options import SteerOptions
         ({"feature": "a:1", "concept": "snow"}, "--concept is for comparisons: 'snow'"),
         ({"feature": "a:1", "out": "x"}, "--out is for comparisons"),
         ({"feature": "a:1", "also": ("It",)}, "--also is for comparisons"),
+        ({"feature": "a:1", "judge": "tales"}, "--judge is for comparisons"),
+        ({"feature": "a:1", "compare": True, "judge": "tales"}, "--judge is asked about a concept"),
         ({"feature": "a:1", "compare": True, "say": "It was winter."}, "--say is a rival for a concept"),
     ],
 )

@@ -14,14 +14,18 @@ from typing import Any
 from mechlab.core.progress import Progress
 from mechlab.interventions.steering.generated_pair import generate_pair
 from mechlab.interventions.steering.steer_by import steer_by
+from mechlab.metrics.concepts import Concept, as_concept
 from mechlab.metrics.dose_response import Writing
+from mechlab.metrics.judged import Judged
 from mechlab.metrics.steering_race import Outcome, Terms, race
 from mechlab.models.fingerprint import digest_of_tensors
 from mechlab.models.loaders import is_on_disk
+from mechlab.store.answers_file import write_answers
 from mechlab.store.manifest import Identity, Metric, ModelRecord
 from mechlab.store.run import REPORT_NAME, STEERED_NAME, Run, finished_run, open_run
 from mechlab.store.writer import RunWriter
 from mechlab.verbs.steer_options import SteerOptions
+from mechlab.verbs.steps.judges import open_judged
 from mechlab.verbs.steps.steer_page import steering_page
 from mechlab.verbs.steps.steer_stream import continued
 from mechlab.verbs.steps.steer_subject import Steered
@@ -30,8 +34,20 @@ from mechlab.verbs.steps.stored_directions import save_directions
 from mechlab.views.steering_data import SampleRow
 
 SPEC_NAME, VECTORS_NAME = "spec.json", "spec.safetensors"
-DOSES_NAME = "doses.json"
-SHOWN = ("compare", "concept", "also", "say", "ladder", "texts", "most_increase", "tokens", "temperature", "prompt")
+DOSES_NAME, ANSWERS_NAME = "doses.json", "answers.json"
+SHOWN = (
+    "compare",
+    "concept",
+    "judge",
+    "also",
+    "say",
+    "ladder",
+    "texts",
+    "most_increase",
+    "tokens",
+    "temperature",
+    "prompt",
+)
 N_NEUTRAL_ROWS = 64
 
 
@@ -39,7 +55,7 @@ def steer_run(config: SteerOptions, steered: Steered, progress: Progress) -> Run
     """Return the finished run; made now, or found where it was made before.
 
     Raises:
-        UsageError: the concept does not compile, or the output folder is taken.
+        UsageError: the concept does not compile, a judge does not answer, or the output folder is taken.
     """
     identity = identity_of(config, steered)
     out = config.out or Path("runs") / f"steer-{Path(steered.model.name).name}-{identity.run_id()[:8]}"
@@ -49,11 +65,14 @@ def steer_run(config: SteerOptions, steered: Steered, progress: Progress) -> Run
         return done
     with RunWriter(out, identity) as writer:
         samples = samples_of(config, steered)
-        outcomes = () if config.concept is None else raced(config, steered, progress)
+        concept = concept_of(config)
+        outcomes = () if concept is None else raced(config, steered, concept, progress)
         writer.write_text(SPEC_NAME, steered.spec.to_json())
         if steered.directions:
             save_directions(writer.folder / VECTORS_NAME, steered.model, steered.directions)
         writer.write_text(STEERED_NAME, _json({"samples": [one.model_dump() for one in samples]}))
+        if isinstance(concept, Judged):
+            write_answers(writer.folder / ANSWERS_NAME, concept.answers)
         if outcomes:
             writer.write_text(DOSES_NAME, _json({"ways": [asdict(one) for one in outcomes]}))
         writer.write_text(REPORT_NAME, steering_page(config, steered, identity.run_id(), samples, outcomes))
@@ -102,19 +121,30 @@ def samples_of(config: SteerOptions, steered: Steered) -> tuple[SampleRow, ...]:
     return tuple(rows)
 
 
-def raced(config: SteerOptions, steered: Steered, progress: Progress) -> tuple[Outcome, ...]:
+def concept_of(config: SteerOptions) -> Concept | None:
+    """Return what texts are looked through for; None where nothing is.
+
+    Raises:
+        UsageError: the concept is no pattern, or the judge is unknown.
+        ArtifactError: the judge's file is damaged.
+    """
+    if config.concept is None:
+        return None
+    return as_concept(config.concept) if config.judge is None else open_judged(config.concept, config.judge)
+
+
+def raced(config: SteerOptions, steered: Steered, concept: Concept, progress: Progress) -> tuple[Outcome, ...]:
     """Return how the spec and its rivals did on the concept.
 
     Raises:
-        UsageError: the concept is no pattern.
+        UsageError: a judge does not answer.
     """
-    assert config.concept is not None
     prompts = (config.prompt, *config.also)
     writing = Writing(prompts, config.texts, config.tokens, max(config.temperature, 1e-3), config.seed)
     neutral = None if steered.text is None else steered.text.select(slice(0, N_NEUTRAL_ROWS))
     terms = Terms(most_increase=config.most_increase, neutral=neutral)
     ways = ways_of(steered, config.ladder, config.say, config.seed)
-    return race(steered.model, ways, config.concept, writing, terms, progress)
+    return race(steered.model, ways, concept, writing, terms, progress)
 
 
 def metrics_of(outcomes: tuple[Outcome, ...]) -> dict[str, Metric]:

@@ -11,7 +11,7 @@ from mechlab.core.progress import SILENT
 from mechlab.metrics.dose_response import front, monotone
 from mechlab.verbs.steer_options import SteerOptions
 from mechlab.verbs.steps.steer_page import steering_page
-from mechlab.verbs.steps.steer_run import raced, samples_of
+from mechlab.verbs.steps.steer_run import concept_of, raced, samples_of
 from mechlab.verbs.steps.steer_subject import open_steered
 
 
@@ -21,7 +21,7 @@ def made(model, tmp_path_factory):
     known = {"corpus": "tales", "tokens": 6, "texts": 3, "ladder": (0.5, 1.0), "most_increase": 9.0, "compare": True}
     config = SteerOptions(prompt="One day", model=str(model), device="cpu", direction=file, concept="e", **known)
     steered = open_steered(config, SILENT)
-    outcomes = raced(config, steered, SILENT)
+    outcomes = raced(config, steered, concept_of(config), SILENT)
     samples = samples_of(config, steered)
     return config, steered, samples, outcomes
 

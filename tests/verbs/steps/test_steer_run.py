@@ -4,8 +4,11 @@ import pytest
 from verbs.steered_by import direction_file
 
 from mechlab.core.progress import SILENT
+from mechlab.metrics.concepts import Pattern
+from mechlab.metrics.judged import Judged
+from mechlab.store.answers_file import write_answers
 from mechlab.verbs.steer_options import SteerOptions
-from mechlab.verbs.steps.steer_run import identity_of, metrics_of, raced, samples_of
+from mechlab.verbs.steps.steer_run import concept_of, identity_of, metrics_of, raced, samples_of
 from mechlab.verbs.steps.steer_subject import open_steered
 
 
@@ -31,6 +34,7 @@ def test_the_id_changes_with_what_changes_the_bytes(model, files):
         {"temperature": 0.5},
         {"seed": 1},
         {"concept": "the"},
+        {"concept": "the", "judge": "tales"},
         {"also": ("It",)},
         {"operation": "ablate"},
         {"which": 1},
@@ -54,7 +58,15 @@ def test_texts_of_all_prompts_are_drawn_alike(model, files):
 
 def test_metrics_tell_every_way_beside_the_model_as_it_is(model, files):
     config = options(model, files, concept="e", most_increase=9.0)
-    found = metrics_of(raced(config, open_steered(config, SILENT), SILENT))
+    found = metrics_of(raced(config, open_steered(config, SILENT), concept_of(config), SILENT))
     assert found["concept.as_it_is"].n == 2 and found["strength.random_direction"] in (0, 1)
     assert {"concept.as_asked", "nll_increase.as_asked", "concept.random_direction"} <= found.keys()
     assert metrics_of(()) == {}
+
+
+def test_a_concept_is_a_pattern_or_a_question_to_a_judge(model, files, tmp_path):
+    write_answers(tmp_path / "answers.json", {})
+    assert concept_of(options(model, files)) is None
+    assert concept_of(options(model, files, concept="the")) == Pattern("the")
+    judged = concept_of(options(model, files, concept="Is it cold?", judge=str(tmp_path / "answers.json")))
+    assert isinstance(judged, Judged) and judged.question == "Is it cold?"
