@@ -10,10 +10,10 @@ demo: setup  ## train, judge, steer and show one sparse autoencoder on the built
 	$(BIN)/mechlab demo
 
 test: setup lint  ## lint, types, import contracts, tests
-	$(BIN)/pytest -m "not slow" -n 2 --nbmake --nbmake-timeout=900 tests notebooks
+	$(BIN)/pytest -m "not slow" -n 2 --nbmake --nbmake-timeout=900 notebooks tests
 
 test-all: setup lint  ## the same with the slow tests
-	$(BIN)/pytest -n 2 --nbmake --nbmake-timeout=1800 tests notebooks
+	$(BIN)/pytest -n 2 --nbmake --nbmake-timeout=1800 notebooks tests
 
 lint: setup
 	$(BIN)/ruff check .
