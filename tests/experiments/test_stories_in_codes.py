@@ -98,7 +98,11 @@ def test_a_code_is_chosen_on_one_half_and_counted_on_the_other(pieces, judge, ha
 
 def text(share: float, nll: float) -> WrittenText:
     return WrittenText(
-        Estimate(value=share, low=share, high=share, n=9), Estimate(value=nll, low=nll, high=nll, n=9), {1: 0.5}, 9
+        Estimate(value=share, low=share, high=share, n=9),
+        Estimate(value=nll, low=nll, high=nll, n=9),
+        {1: 0.5},
+        None,
+        9,
     )
 
 
