@@ -5,9 +5,9 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-from jaxtyping import install_import_hook
+import typechecker
 
-install_import_hook("mechlab", "typechecker.check")
+typechecker.install("mechlab")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
