@@ -5,9 +5,9 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-import typechecker
+from jaxtyping import install_import_hook
 
-typechecker.install("mechlab")
+install_import_hook("mechlab", "typechecker.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
