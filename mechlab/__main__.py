@@ -98,13 +98,13 @@ def _add_kind(app: typer.Typer, name: str, verb: Verb, kinds: Registry, words: S
     """Add the command of a kind, or of the short form of one, with its own options beside the verb's."""
     form = verb.short_forms.get(name)
     kind = form.kind_in(words) if form else name
-    own, shared = verb.fields_of(kinds[kind]), visible_fields(verb.config)
+    own, shared = verb.fields_of(kinds[kind]), visible_fields(verb.config, kinds[kind])
     fields, values, help_text = {**shared, **own}, {"kind": kind}, inspect.getdoc(kinds[kind])
     if form:
         known = FieldInfo(default=form.default, annotation=str, description=f"Its kind: {', '.join(kinds)}.")
         fields, values, help_text = {form.option: known, **fields}, {**form.values, **values}, form.help
     handle = partial(_execute_kind, verb, values, dict.fromkeys(own, verb.kind_key))
-    app.command(name, epilog=nested_keys(verb.nested))(command(fields, handle, help_text or ""))
+    app.command(name, epilog=nested_keys(verb.nested_of(kinds[kind])))(command(fields, handle, help_text or ""))
 
 
 def _refuse_unknown_kind(words: Sequence[str], kinds: Registry, asked: str | None) -> None:

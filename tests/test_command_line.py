@@ -85,7 +85,7 @@ def test_help_costs_little_more_than_that_of_the_smallest_command_of_the_same_li
     assert max(ratios.values()) < HELP_OVER_SMALLEST, f"{ratios} times the {smallest:.2f} s of the smallest command"
 
 
-@pytest.mark.parametrize("command", [(), ("train",), ("runs",)], ids=" ".join)
+@pytest.mark.parametrize("command", [(), ("train",), ("runs",), ("direction",), ("observe",)], ids=" ".join)
 def test_help_imports_nothing_heavy(command):
     report = (
         f"import sys\nfrom mechlab.__main__ import main\ntry: main({[*command, '--help']!r})\n"

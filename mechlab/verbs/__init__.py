@@ -17,6 +17,7 @@ VERBS = Registry(
         "channels": "mechlab.verbs.channels:VERB",
         "features": "mechlab.verbs.features:VERB",
         "patch": "mechlab.verbs.patch:VERB",
+        "direction": "mechlab.verbs.direction:VERB",
         "steer": "mechlab.verbs.steer:VERB",
         "observe": "mechlab.verbs.observe:VERB",
         "trace": "mechlab.verbs.trace:VERB",

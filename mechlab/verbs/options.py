@@ -11,7 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from mechlab.core.config import Config, build, override, read_yaml
-from mechlab.verbs.outcome import Hidden, Positional, Spelled
+from mechlab.verbs.outcome import Hidden, OnlyFor, Positional, Spelled
 
 CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 LIST_FORM = "A,B,..."
@@ -19,13 +19,17 @@ CONFIG_HELP = "YAML file with any of the options; the command line wins over it.
 SET_HELP = "Set any config key, also nested ones: -s key=value (repeatable)."
 
 
-def visible_fields(config: type[Config]) -> dict[str, FieldInfo]:
-    """Return the fields of a config that are options."""
+def visible_fields(config: type[Config], kind: Any = None) -> dict[str, FieldInfo]:
+    """Return the fields of a config that are options; of those for some kinds only, the ones that suit the kind."""
     return {
         name: field
         for name, field in config.model_fields.items()
-        if not any(isinstance(mark, Hidden) for mark in field.metadata)
+        if not any(_hides(mark, kind) for mark in field.metadata)
     }
+
+
+def _hides(mark: object, kind: Any) -> bool:
+    return isinstance(mark, Hidden) or (isinstance(mark, OnlyFor) and kind is not None and not mark.suits(kind))
 
 
 def nested_keys(nested: Mapping[str, type[Config]]) -> str:

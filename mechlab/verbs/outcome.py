@@ -73,10 +73,28 @@ class Verb:
         return inspect.getdoc(self.run) or ""
 
     def fields_of(self, kind: Any) -> dict[str, FieldInfo]:
-        """Return the fields of a kind's `Config` that become options: those that nothing else sets."""
-        own = kind.Config.model_fields.items()
-        taken = {*set_elsewhere(kind.Config), *self.config.model_fields}
-        return {name: several(field) if self.kind_lists else field for name, field in own if name not in taken}
+        """Return the fields of a kind's config that become options: those that nothing else sets."""
+        config = config_of(kind)
+        taken = {*set_elsewhere(config), *self.config.model_fields, *nested_configs(config)}
+        own = [(name, field) for name, field in config.model_fields.items() if name not in taken]
+        return {name: several(field) if self.kind_lists else field for name, field in own}
+
+    def nested_of(self, kind: Any) -> dict[str, type[Config]]:
+        """Return the configs that `-s NAME.KEY=VALUE` reaches with a kind: the verb's, and those inside the kind's."""
+        inside = nested_configs(config_of(kind))
+        taken = {*set_elsewhere(config_of(kind)), *self.config.model_fields}
+        return {**self.nested, **{f"{self.kind_key}.{name}": inside[name] for name in inside if name not in taken}}
+
+
+def config_of(kind: Any) -> type[Config]:
+    """Return the config of a kind: its `Config`, or the kind itself if it is one."""
+    return kind if isinstance(kind, type) and issubclass(kind, Config) else kind.Config
+
+
+def nested_configs(config: type[Config]) -> dict[str, type[Config]]:
+    """Return the fields of a config that are configs themselves."""
+    kinds = {name: field.annotation for name, field in config.model_fields.items()}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Config)}
 
 
 def several(field: FieldInfo) -> FieldInfo:
@@ -102,6 +120,20 @@ class Spelled:
     """Mark of a config field whose option is called otherwise, as `--from`, which no field of Python's can be."""
 
     flag: str
+
+
+class OnlyFor:
+    """Mark of a config field that is an option only of kinds that need one of these parts, or have such a key.
+
+    A kind says what it `needs`; one that does not say so has all options.
+    """
+
+    def __init__(self, *parts: str) -> None:
+        self.parts = frozenset(parts)
+
+    def suits(self, kind: Any) -> bool:
+        """Tell whether it is an option of the kind."""
+        return not hasattr(kind, "needs") or bool(self.parts & {*kind.needs, *config_of(kind).model_fields})
 
 
 class Hidden:

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 from mechlab.core.config import Config
 from mechlab.core.errors import ConfigError
 from mechlab.verbs.options import command, merge, nested_keys, visible_fields
-from mechlab.verbs.outcome import Hidden, Positional, Spelled
+from mechlab.verbs.outcome import Hidden, OnlyFor, Positional, Spelled
 
 
 class Inner(Config):
@@ -142,3 +142,18 @@ def test_an_option_may_be_called_what_no_field_can_be():
     app.command()(command(visible_fields(Sides), lambda values, **_: found.append(values), "Do it."))
     app(["--from", "3.1"], standalone_mode=False)
     assert found == [{"from_head": "3.1"}]
+
+
+def test_an_option_for_some_kinds_is_hidden_from_the_others_alone():
+    class Parts(Config):
+        text: Annotated[str, OnlyFor("text")] = Field("", description="What is read.")
+        size: int = Field(1, description="How much.")
+
+    class Reader:
+        needs, Config = ("text",), Plan
+
+    class Weigher:
+        needs, Config = (), Plan
+
+    assert list(visible_fields(Parts)) == list(visible_fields(Parts, Reader)) == ["text", "size"]
+    assert list(visible_fields(Parts, Weigher)) == ["size"]

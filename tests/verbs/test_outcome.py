@@ -1,11 +1,11 @@
 """What a verb says of itself to the command line."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from mechlab.core.config import Config, SetElsewhere
 from mechlab.core.progress import SILENT
 from mechlab.verbs import VERBS
-from mechlab.verbs.outcome import Outcome, ShortForm, Verb
+from mechlab.verbs.outcome import OnlyFor, Outcome, ShortForm, Verb
 
 
 class Size(Config):
@@ -58,3 +58,30 @@ def test_a_short_form_finds_its_kind_among_the_words():
     assert form.kind_in(["train", "transcoder", "--activation", "relu", "--k", "3"]) == "relu"
     assert form.kind_in(["train", "transcoder", "--activation=gated"]) == "gated"
     assert form.kind_in(["train", "transcoder", "--activation"]) == "topk"
+
+
+class Inner(Config):
+    rate: float = 1.0
+
+
+class OwnConfig(Config):
+    """A kind that is its own config, and says what it needs."""
+
+    needs: ClassVar[tuple[str, ...]] = ("text",)
+
+    d_in: Annotated[Inner, SetElsewhere()] = Inner()
+    inner: Inner = Inner()
+    k: int = 2
+    seed: int = 3
+
+
+def test_a_kind_may_be_its_own_config_and_configs_inside_it_are_reached_by_settings():
+    verb = Verb(Options, run, kind_key="kind", nested={"loop": Inner})
+    assert list(verb.fields_of(OwnConfig)) == ["k"]
+    assert verb.nested_of(OwnConfig) == {"loop": Inner, "kind.inner": Inner}
+    assert verb.nested_of(Kind) == {"loop": Inner}
+
+
+def test_an_option_for_a_part_suits_kinds_that_need_it_or_have_such_a_key_or_do_not_say():
+    assert OnlyFor("text", "other").suits(OwnConfig) and OnlyFor("k").suits(OwnConfig)
+    assert not OnlyFor("other").suits(OwnConfig) and OnlyFor("other").suits(Kind)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import torch
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from mechlab.circuits.directions.direction import Direction
 from mechlab.circuits.directions.feature import feature_rows, n_features_of, written_by
@@ -14,19 +14,17 @@ from mechlab.core.errors import UsageError
 
 
 class BestFeature(Config):
-    """The feature with the highest output score.
-
-    Attributes:
-        among: the features to choose from, such as those that detect something; None is all.
-        layer: of a set of transcoders.
-        scoring: the prompt, and how features are turned up.
-    """
+    """The feature with the highest output score: turned up, it best makes the model say what it promotes."""
 
     kind: ClassVar[str] = "best_feature"
+    needs: ClassVar[tuple[str, ...]] = ("site", "dictionary", "largest")
 
-    among: tuple[NonNegativeInt, ...] | None = None
-    layer: NonNegativeInt | None = None
-    scoring: OutputScoring = OutputScoring()
+    among: tuple[NonNegativeInt, ...] | None = Field(
+        default=None,
+        description="Features to choose from, such as those that detect something. Left out: all.",
+    )
+    layer: NonNegativeInt | None = Field(default=None, description="Of a set of transcoders.")
+    scoring: OutputScoring = Field(default=OutputScoring(), description="The prompt, and how features are turned up.")
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction of the best feature; its score and how many were tried are among its details.

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.material import DirectionMaterial
@@ -14,8 +14,9 @@ class CodeDirection(Config):
     """A code of the codebook at the material's site, by its number among all of that codebook."""
 
     kind: ClassVar[str] = "code"
+    needs: ClassVar[tuple[str, ...]] = ("site",)
 
-    code: NonNegativeInt
+    code: NonNegativeInt = Field(description="Its number among all codes of the codebook at the site.")
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the code's direction, zero outside its group; its natural length is what one slot adds.

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from mechlab.circuits.channels.causes import refuse_foreign_components
 from mechlab.circuits.channels.head_circuits import head_circuits
@@ -12,23 +12,21 @@ from mechlab.core.config import Config
 
 
 class ComponentDirection(Config):
-    """A singular vector of a head's OV circuit.
-
-    Attributes:
-        layer: the head's.
-        head: its number.
-        number: the component's, from the strongest.
-        side: `write` for what it writes, at `attn_out`; `read` for what it takes, at `ln1_normalized`.
+    """A singular vector of a head's OV circuit: what the head writes, or what it takes from what it reads.
 
     Source: Merullo, Eickhoff & Pavlick 2024, "Talking Heads" (arXiv 2406.09519), components of heads.
     """
 
     kind: ClassVar[str] = "component"
+    needs: ClassVar[tuple[str, ...]] = ()
 
-    layer: NonNegativeInt
-    head: NonNegativeInt
-    number: NonNegativeInt = 0
-    side: Literal["write", "read"] = "write"
+    layer: NonNegativeInt = Field(description="The head's.")
+    head: NonNegativeInt = Field(description="The head's number.")
+    number: NonNegativeInt = Field(default=0, description="The component's, from the strongest.")
+    side: Literal["write", "read"] = Field(
+        default="write",
+        description="write: what it writes, at attn_out. read: what it takes, at ln1_normalized.",
+    )
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the component's direction; its natural length is the singular value.

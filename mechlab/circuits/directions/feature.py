@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from mechlab.circuits.directions.direction import Direction, directed
@@ -17,17 +17,16 @@ from mechlab.interventions.transcoder_set import WRITTEN_KIND, TranscoderSet
 
 
 class FeatureDirection(Config):
-    """What a feature of a dictionary, or of a layer of a set of transcoders, writes.
-
-    Attributes:
-        feature: its number; of a set, within the layer.
-        layer: of a set; its features write to that layer's `mlp_out`, and cross-layer ones to it first.
-    """
+    """What a feature of a dictionary, or of a layer of a set of transcoders, writes."""
 
     kind: ClassVar[str] = "feature"
+    needs: ClassVar[tuple[str, ...]] = ("site", "dictionary")
 
-    feature: NonNegativeInt
-    layer: NonNegativeInt | None = None
+    feature: NonNegativeInt = Field(description="Its number; of a set of transcoders, within the layer.")
+    layer: NonNegativeInt | None = Field(
+        default=None,
+        description="Of a set of transcoders: features write to its mlp_out, cross-layer ones to it first.",
+    )
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the feature's direction; its natural length is that of one unit of activation.

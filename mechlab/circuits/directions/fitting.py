@@ -43,6 +43,7 @@ class FittedKind(Config):
     """A kind of direction that is fitted on examples."""
 
     kind: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("site", "examples")
 
     held_out: float = Field(default=0.3, ge=0, lt=1, description="Share of groups to score on; 0 gives no scores.")
     n_shuffles: NonNegativeInt = Field(default=20, description="Fits on shuffled labels.")

@@ -1,6 +1,8 @@
 """The direction that moves an observable: handed back along a path to the stream in front of its first stop."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.material import DirectionMaterial
@@ -9,24 +11,24 @@ from mechlab.circuits.observables.pull_back import observable_directions
 from mechlab.circuits.observables.pulling import NormRules
 from mechlab.circuits.observables.reading_norms import How
 from mechlab.circuits.observables.stops import Stop
-from mechlab.core.config import Config
+from mechlab.core.config import Config, SetElsewhere
 from mechlab.core.errors import UsageError
 
 
 class ObservableDirection(Config):
-    """An observable, handed back.
-
-    Attributes:
-        observable: a weighted sum of logits.
-        path: stops, the source first and `logits` last.
-        norms: how norms are handed back through; all but `exact` and `frozen` need no points.
-    """
+    """What moves a weighted sum of logits, handed back along a path to the stream in front of its first stop."""
 
     kind: ClassVar[str] = "observable"
+    needs: ClassVar[tuple[str, ...]] = ("points",)
 
-    observable: Observable
-    path: tuple[str, ...] = ("logits",)
-    norms: How = "cheap"
+    observable: Annotated[Observable, SetElsewhere()] = Field(description="A weighted sum of logits.")
+    path: tuple[str, ...] = Field(
+        default=("logits",), description="Stops such as mlp.0,head.2.1,logits: the source first, logits last."
+    )
+    norms: How = Field(
+        default="cheap",
+        description="How norms are handed back through: cheap or skip, or at points of a prompt exact or frozen.",
+    )
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction in front of the path's source; its natural length is what a step of one moves there.

@@ -28,17 +28,11 @@ ROWS_AT_ONCE = 64
 
 
 class OutputScoring(Config):
-    """How features are turned up, and what is looked at.
+    """How features are turned up, and what is looked at."""
 
-    Attributes:
-        prompt: a neutral one.
-        factor: times the largest activation.
-        n_top: how many tokens are a feature's own.
-    """
-
-    prompt: str = "From my experience,"
-    factor: PositiveFloat = 10.0
-    n_top: PositiveInt = 20
+    prompt: str = Field(default="From my experience,", description="A neutral one.")
+    factor: PositiveFloat = Field(default=10.0, description="Times the largest activation.")
+    n_top: PositiveInt = Field(default=20, description="How many tokens are a feature's own.")
     rows_at_once: PositiveInt = Field(default=ROWS_AT_ONCE, description="Features in a pass.")
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.material import DirectionMaterial
@@ -14,17 +14,13 @@ from mechlab.models.sites import Site
 
 
 class RandomDirection(Config):
-    """A direction drawn from the sphere.
-
-    Attributes:
-        seed: of the draw; a site and a seed give one direction.
-        length: its natural length: that of what it is held against.
-    """
+    """A direction drawn from the sphere; a site and a seed give one direction."""
 
     kind: ClassVar[str] = "random"
+    needs: ClassVar[tuple[str, ...]] = ("site",)
 
-    seed: NonNegativeInt = 0
-    length: PositiveFloat = 1.0
+    seed: NonNegativeInt = Field(default=0, description="Of the draw.")
+    length: PositiveFloat = Field(default=1.0, description="Its natural length: that of what it is held against.")
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the direction.

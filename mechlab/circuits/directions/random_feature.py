@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from mechlab.circuits.directions.direction import Direction, directed
 from mechlab.circuits.directions.feature import feature_rows, n_features_of
@@ -14,21 +14,19 @@ from mechlab.core.randomness import torch_generator
 
 
 class RandomFeature(Config):
-    """A feature drawn evenly from those that write anything, and, where it is known, that ever fire.
-
-    Attributes:
-        seed: of the draw.
-        length: its natural length; None is what one unit of its activation adds.
-        but_not: features that are not drawn, such as the one it is held against.
-        layer: of a set of transcoders.
-    """
+    """A feature drawn evenly from those that write anything, and, where it is known, that ever fire."""
 
     kind: ClassVar[str] = "random_feature"
+    needs: ClassVar[tuple[str, ...]] = ("site", "dictionary")
 
-    seed: NonNegativeInt = 0
-    length: PositiveFloat | None = None
-    but_not: tuple[NonNegativeInt, ...] = ()
-    layer: NonNegativeInt | None = None
+    seed: NonNegativeInt = Field(default=0, description="Of the draw.")
+    length: PositiveFloat | None = Field(
+        default=None, description="Its natural length. Left out: what one unit of its activation adds."
+    )
+    but_not: tuple[NonNegativeInt, ...] = Field(
+        default=(), description="Features that are not drawn, such as the one it is held against."
+    )
+    layer: NonNegativeInt | None = Field(default=None, description="Of a set of transcoders.")
 
     def find(self, material: DirectionMaterial) -> Direction:
         """Return the feature's direction.

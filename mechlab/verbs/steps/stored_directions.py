@@ -14,7 +14,7 @@ from mechlab.core.errors import ArtifactError, UsageError
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.sites import Site
 from mechlab.store.direction_file import damaged, read_direction_file, write_direction_file
-from mechlab.verbs.steps.foreign import find_dictionaries
+from mechlab.verbs.steps.foreign import Found, find_dictionaries
 
 FIELDS = ("site", "scale", "kind", "name")
 
@@ -77,6 +77,22 @@ def open_feature_direction(
         ArtifactError: what is there is damaged or no single dictionary, or was trained on another model.
         UsageError: there is no such feature, no site is named, or the dictionary does not fit it.
     """
+    found = open_dictionary(model, path, root)
+    place = site or found.names.get("hook_name_out") or found.names.get("hook_name")
+    if place is None:
+        remedy = "Pass site='resid_post.1' or wherever it was trained."
+        raise UsageError("dictionary does not say where it was trained", value=str(path), remedy=remedy)
+    return build(FeatureDirection, {"feature": feature}).find(
+        DirectionMaterial(model, place, dictionary=found.dictionary)
+    )
+
+
+def open_dictionary(model: LanguageModel, path: str | Path, root: str | Path = "runs") -> Found:
+    """Return a single dictionary and the hooks it names, by where it lies.
+
+    Raises:
+        ArtifactError: what is there is damaged or no single dictionary, or was trained on another model.
+    """
     dictionaries = list(find_dictionaries(str(path), Path(root)))
     if len(dictionaries) != 1:
         remedy = "Give the folder of one, or open_transcoders and the kind `feature`."
@@ -85,10 +101,4 @@ def open_feature_direction(
     if found.fingerprint not in (None, model.fingerprint):
         remedy = f"It was trained on {str(found.fingerprint)[:12]}, {model.name} is {model.fingerprint[:12]}."
         raise ArtifactError("dictionary is of another model", value=str(path), remedy=remedy)
-    place = site or found.names.get("hook_name_out") or found.names.get("hook_name")
-    if place is None:
-        remedy = "Pass site='resid_post.1' or wherever it was trained."
-        raise UsageError("dictionary does not say where it was trained", value=str(path), remedy=remedy)
-    return build(FeatureDirection, {"feature": feature}).find(
-        DirectionMaterial(model, place, dictionary=found.dictionary)
-    )
+    return found

@@ -1,5 +1,6 @@
 """Laws every kind of direction obeys; a kind is tested by being registered."""
 
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -73,3 +74,16 @@ def test_without_its_material_it_says_in_one_line_what_is_missing(kind):
         assert "without this" in str(error) or "no codebooks" in str(error)
     else:
         assert kind in ("observable", "component"), "what follows from the model alone"
+
+
+def test_it_says_which_material_it_needs_and_what_its_settings_are_for(kind):
+    known = {field.name for field in fields(DirectionMaterial)} - {"model"}
+    assert set(KINDS[kind].needs) <= known
+    assert [name for name, field in KINDS[kind].model_fields.items() if not field.description] == []
+
+
+def test_what_it_needs_is_enough(kind):
+    whole = everything("code" in settings(kind))
+    only = {part: getattr(whole, part) for part in KINDS[kind].needs}
+    one = find_direction(kind, DirectionMaterial(whole.model, **only), **settings(kind))
+    assert one.kind == kind and one.site == found(kind).site

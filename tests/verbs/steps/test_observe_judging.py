@@ -71,7 +71,12 @@ def test_observables_are_drawn_from_text_with_the_same_weights(own, observable):
         drawn_observables(own, everything, 1, torch.Generator())
 
 
-def test_drawn_lengths_rank_this_observables_effects_by_the_norms_asked_for(own, observable):
+def test_drawn_lengths_rank_this_observables_effects_by_the_norms_asked_for(model, observable):
+    own = mechlab.load(str(model), device="cpu")
+    with torch.no_grad():  # gains of one would make both ways alike
+        for name, gain in own.module.named_parameters():
+            if ".ln_" in name and name.endswith("weight"):
+                gain.mul_(torch.rand(gain.shape, generator=torch.Generator().manual_seed(len(name))) ** 4)
     scores = mechlab.ov_patching(own, asked_prompts(options(), own), observable).real.values
     for norms in ("cheap", "skip"):
         config = options(norms=norms)

@@ -67,6 +67,14 @@ def test_every_head_has_as_many_tokens_it_reads_most_as_least_the_extreme_ones_f
     assert columns["text"][0] == own.tokenizer.token_string(int(columns["token"][0]))
 
 
+def test_tokens_are_read_through_the_last_norm_as_asked(own, config):
+    observable = mechlab.word_difference(own.tokenizer, "she", "he")
+    for norms in ("cheap", "skip"):
+        columns = read_columns(config(norms=norms), own, observable)
+        wanted = mechlab.token_reads(own, observable, 0, norms)[0].max()
+        assert float(columns["score"][0]) == pytest.approx(float(wanted), rel=1e-5)
+
+
 def test_a_taken_folder_is_refused(config, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
