@@ -10,12 +10,12 @@ from subject import Subject, without
 import mechlab
 
 
-def placed(subject: Subject) -> dict[str, Any]:
-    """Return what was screened on one cause, and the places that kinds take for all."""
+def placed(subject: Subject, name: str) -> dict[str, Any]:
+    """Return what was screened of a cause, and the places that kinds take."""
     settings = subject.settings
-    screening = settings["screening"]
-    found = subject.material(screening["cause"], settings["seeds"][0])
-    rows = list(tried(found, settings, writing_of(settings, screening["seed"], n_each=screening["n_each"])))
+    screening, found = settings["screening"], subject.material(name, settings["seeds"][0])
+    writing = writing_of(settings, screening["seed"], n_each=screening["n_each"], n_tokens=settings["tokens"][name])
+    rows = list(tried(found, settings, writing))
     return {
         "screened": [{**vars(place), "doses": [told(one) for one in doses]} for place, doses in rows],
         "taken": [vars(place) for place in taken(rows, settings["terms"])],
@@ -26,8 +26,9 @@ def raced_with(subject: Subject, name: str, seed: int, places: Sequence[Mapping[
     """Return how every way did on the cause with one seed."""
     found, settings = subject.material(name, seed), subject.settings
     neutral = without(subject.model, found.rows, found.asked, settings["rows"]["n_neutral"])
-    terms = mechlab.Terms(**settings["terms"], neutral=neutral)
-    return raced(found, [Place(**one) for one in places], settings, terms, writing_of(settings, seed))
+    terms = mechlab.Terms(**settings["choosing"], neutral=neutral)
+    writing = writing_of(settings, seed, n_tokens=settings["tokens"][name])
+    return raced(found, [Place(**one) for one in places], settings, terms, writing)
 
 
 def writing_of(settings: Mapping[str, Any], seed: int, **other: int) -> mechlab.Writing:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from finding import Material, direction
-from screening import Place, ladder
+from screening import Place, ladder, stop_of
 from ways import prompted
 
 import mechlab
@@ -16,21 +16,22 @@ from mechlab.metrics.steering_race import Outcome
 AGAINST = "observable"
 
 
-def ways_of(found: Material, places: Sequence[Place], settings: Mapping[str, Any]) -> Iterator[mechlab.Way]:
-    """Yield every way: prompting, each kind at its place, and drawn directions at the same sites and strengths."""
+def ways_of(found: Material, places: Sequence[Place], settings: Mapping[str, Any], stop: int) -> Iterator[mechlab.Way]:
+    """Yield every way: prompting, each kind at its place, and drawn directions in the same places, of equal norm."""
 
-    def way(kind: str, manner: str, one: Direction) -> mechlab.Way:
-        return ladder(found, settings, manner, one.site, "raced").way(f"{kind}, {manner}", one)
+    def way(kind: str, manner: str, one: Direction, strengths: Sequence[float]) -> mechlab.Way:
+        return ladder(found, strengths, manner, one.site, stop).way(f"{kind}, {manner}", one)
 
     yield prompted(found.asked)
     for place in places:
         one = direction(place.kind, found, place.site)
-        yield way(place.kind, place.manner, one)
+        yield way(place.kind, place.manner, one, settings["raced"][place.manner])
         if place.kind == AGAINST:
             material = mechlab.DirectionMaterial(found.model, one.site)
-            yield way("random", place.manner, mechlab.find_direction("random", material, seed=found.seed))
+            drawn = mechlab.find_direction("random", material, seed=found.seed)
+            yield way("random", place.manner, drawn, settings["drawn"])
         if place.kind == "feature":
-            yield way("random_feature", place.manner, drawn_feature(found, one))
+            yield way("random_feature", place.manner, drawn_feature(found, one), settings["drawn"])
 
 
 def drawn_feature(found: Material, but: Direction) -> Direction:
@@ -52,7 +53,7 @@ def raced(
     writing: mechlab.Writing,
 ) -> dict[str, Any]:
     """Return how every way did, on texts for choosing and on fresh ones, as plain data."""
-    ways = list(ways_of(found, places, settings))
+    ways = list(ways_of(found, places, settings, stop_of(found, settings, writing)))
     outcomes = mechlab.race(found.model, ways, found.asked.concept, writing, terms)
     return {"own": told(outcomes[0].own), "ways": {one.way: row(one) for one in outcomes}}
 

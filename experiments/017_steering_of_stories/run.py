@@ -30,13 +30,14 @@ def main() -> None:
     trained(settings["training"], settings["dictionaries"], settings["seeds"], sweep)
     model = mechlab.load("tales", device="cpu")
     subject, found = Subject(model, head_circuits(model), sweep, settings), found_before(path, settings)
-    if "places" not in found:
-        found["places"] = placed(subject)
-        path.write_text(json.dumps(found) + "\n")
+    for name in settings["causes"]:
+        if name not in found["places"]:
+            found["places"][name] = placed(subject, name)
+            path.write_text(json.dumps(found) + "\n")
     for seed, name in product(settings["seeds"], settings["causes"]):
         own = found["causes"].setdefault(name, {})
         if str(seed) not in own:
-            own[str(seed)] = raced_with(subject, name, seed, found["places"]["taken"])
+            own[str(seed)] = raced_with(subject, name, seed, found["places"][name]["taken"])
             path.write_text(json.dumps(found) + "\n")
             print(name, seed, flush=True)
 
@@ -44,7 +45,7 @@ def main() -> None:
 def found_before(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return what is known; nothing where the settings were others."""
     found = json.loads(path.read_text()) if path.exists() else {}
-    return found if found.get("config") == settings else {"config": settings, "causes": {}}
+    return found if found.get("config") == settings else {"config": settings, "places": {}, "causes": {}}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Where and how a kind of direction steers best: a few sites and two manners, screened on few texts drawn for that.
 
-1. Every place is tried at the strengths of its manner, on the same texts of a seed that is not used again.
+1. Every place is tried at the strengths of its manner, on the same texts of a seed that is not used again. Steered is
+   the first part of each text.
 2. Of each kind the place is taken whose best dose is the most fluent that reaches the concept, or has most of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +37,10 @@ def worth(doses: Iterable[Dose], terms: Mapping[str, float]) -> tuple[bool, floa
 
 def tried(found: Material, settings: Mapping[str, Any], writing: mechlab.Writing) -> Iterator[tuple[Place, list[Dose]]]:
     """Yield what each kind does at each of its sites, in both manners."""
-    reference = Reference.of(found.model, found.asked.concept, writing)
+    reference, stop = Reference.of(found.model, found.asked.concept, writing), stop_of(found, settings, writing)
     for place in places_of(found, settings):
         one = direction(place.kind, found, place.site)
-        way = ladder(found, settings, place.manner, one.site, "screened").way(place.kind, one)
+        way = ladder(found, settings["screened"][place.manner], place.manner, one.site, stop).way(place.kind, one)
         doses = mechlab.dose_response(found.model, way, found.asked.concept, writing, reference=reference)
         yield place, list(doses)
 
@@ -54,10 +55,15 @@ def places_of(found: Material, settings: Mapping[str, Any]) -> Iterator[Place]:
             yield from (Place(kind, site, manner) for site in sites if kind != "feature" or site in found.dictionaries)
 
 
-def ladder(found: Material, settings: Mapping[str, Any], manner: str, site: str, which: str) -> Ladder:
+def stop_of(found: Material, settings: Mapping[str, Any], writing: mechlab.Writing) -> int:
+    """Return the first token of a text that is no longer steered."""
+    return round(writing.n_tokens * settings["steered"][found.asked.name])
+
+
+def ladder(found: Material, strengths: Sequence[float], manner: str, site: str, stop: int | None = None) -> Ladder:
     """Return how directions become ways in a manner."""
     gates = {site: gate_at(found, site)} if manner == GATED else None
-    return Ladder(found.model, found.rows, settings[which][manner], gates=gates)
+    return Ladder(found.model, found.rows, strengths, gates, stop)
 
 
 def gate_at(found: Material, site: str) -> tuple[Any, float]:
@@ -68,10 +74,10 @@ def gate_at(found: Material, site: str) -> tuple[Any, float]:
 
 
 def taken(rows: Iterable[tuple[Place, list[Dose]]], terms: Mapping[str, float]) -> list[Place]:
-    """Return the best place of every kind."""
-    best: dict[str, tuple[tuple[bool, float], Place]] = {}
+    """Return the best place of every kind: of those where called for, if there is one."""
+    best: dict[str, tuple[tuple[bool, bool, float], Place]] = {}
     for place, doses in rows:
-        value = worth(doses, terms)
+        value = (place.manner == GATED, *worth(doses, terms))
         if place.kind not in best or value > best[place.kind][0]:
             best[place.kind] = value, place
     return [place for _, place in best.values()]

@@ -57,4 +57,4 @@ if __name__ == "__main__":
     print("| cause | way | site | strengths | share, % | more loss, % | different pairs | trend | other rows, % |")
     print("|---|---|---|---|---|---|---|---|---|")
     for cause, one in told["causes"].items():
-        print("\n".join(rows_of(cause, list(one.values()), told["places"]["taken"])))
+        print("\n".join(rows_of(cause, list(one.values()), told["places"][cause]["taken"])))

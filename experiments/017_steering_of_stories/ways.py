@@ -31,12 +31,14 @@ class Ladder:
         rows: text that norms are measured on.
         strengths: in mean norms of the activation at the site, the weakest first.
         gates: what opens a gate, by site; without one a step is made at every token.
+        stop: the first token of a text that is no longer steered; None steers all.
     """
 
     model: LanguageModel
     rows: TokenRows
     strengths: Sequence[float]
     gates: Mapping[str, Gate] | None = None
+    stop: int | None = None
 
     def way(self, name: str, direction: Direction) -> mechlab.Way:
         """Return a way along a direction."""
@@ -45,7 +47,11 @@ class Ladder:
             sources["calls"], above = self.gates[direction.site]
             gate = mechlab.SteerGate(part=mechlab.VectorPart(name="calls"), above=above)
         step = mechlab.SteerStep(
-            part=mechlab.VectorPart(name="direction"), unit="mean_norm", sites=(direction.site,), gate=gate
+            part=mechlab.VectorPart(name="direction"),
+            unit="mean_norm",
+            sites=(direction.site,),
+            gate=gate,
+            span=mechlab.TokenSpan(stop=self.stop),
         )
         spec = mechlab.SteerSpec(steps=(step,), model=self.model.fingerprint)
         told = mechlab.measured(self.model, spec, self.rows, sources, n_rows=32)

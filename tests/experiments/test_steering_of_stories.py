@@ -30,6 +30,8 @@ SETTINGS = {
     "kinds": ["observable", "feature", "component"],
     "screened": {"everywhere": [0.3], "where called for": [1.0]},
     "raced": {"everywhere": [0.2, 0.4], "where called for": [1.0]},
+    "drawn": [0.4],
+    "steered": {"sea": 0.5, "anger": 1},
     "terms": {"wanted": 0.8, "most_increase": 0.15},
     "rows": {"first_seed": 100, "n_tokens": 12_000, "row_length": 64, "n_pairs": 16, "n_neutral": 8},
     "writing": {"prompts": ["It", "When"], "n_each": 6, "n_tokens": 20},
@@ -154,8 +156,13 @@ def test_a_step_is_as_long_as_asked_in_mean_norms_and_made_where_the_gate_is_ope
     probe, above = pieces.ways.calls_of(found.model, found.rows, found.asked, SITE)
     opened = (own @ probe) > above
     assert 0 < opened.sum() < opened.numel() / 2
-    for gates, where in ((None, torch.ones_like(opened)), ({SITE: (probe, above)}, opened)):
-        way = pieces.ways.Ladder(found.model, rows, (0.5, 1.0), gates=gates).way("w", direction)
+    early = torch.arange(rows.row_length) < 20
+    for gates, stop, where in (
+        (None, None, torch.ones_like(opened)),
+        ({SITE: (probe, above)}, None, opened),
+        ({SITE: (probe, above)}, 20, opened & early),
+    ):
+        way = pieces.ways.Ladder(found.model, rows, (0.5, 1.0), gates, stop).way("w", direction)
         assert way.name == "w" and list(way.edits) == [0.5, 1.0]
         for strength, edit in way.edits.items():
             with edit():
@@ -201,9 +208,11 @@ def test_the_place_taken_is_the_most_fluent_that_reaches_the_concept_else_the_on
         (place("a", "s3", "where called for"), [none, dose(1, 0.85, 0.05)]),
         (place("b", "s1", "everywhere"), [none, dose(1, 0.5, 0.02)]),
         (place("b", "s2", "everywhere"), [none, dose(1, 0.6, 0.14), dose(2, 0.9, 0.16)]),
+        (place("c", "s1", "everywhere"), [none, dose(1, 0.9, 0.01)]),
+        (place("c", "s2", "where called for"), [none, dose(1, 0.5, 0.01)]),
     ]
     chosen = pieces.screening.taken(rows, SETTINGS["terms"])
-    assert [(one.kind, one.site) for one in chosen] == [("a", "s3"), ("b", "s2")]
+    assert [(one.kind, one.site) for one in chosen] == [("a", "s3"), ("b", "s2"), ("c", "s2")]
 
 
 def test_features_are_tried_where_a_dictionary_is_and_a_component_at_its_head(
@@ -232,7 +241,7 @@ def test_a_race_has_prompting_and_drawn_directions_at_the_same_sites_and_strengt
         pieces.screening.Place("observable", SITE, "where called for"),
         pieces.screening.Place("feature", SITE, "everywhere"),
     ]
-    ways = {way.name: way for way in pieces.racing.ways_of(found, places, SETTINGS)}
+    ways = {way.name: way for way in pieces.racing.ways_of(found, places, SETTINGS, 10)}
     assert list(ways) == [
         "prompt",
         "observable, where called for",
@@ -240,7 +249,8 @@ def test_a_race_has_prompting_and_drawn_directions_at_the_same_sites_and_strengt
         "feature, everywhere",
         "random_feature, everywhere",
     ]
-    assert list(ways["random, where called for"].edits) == list(ways["observable, where called for"].edits) == [1.0]
+    assert list(ways["observable, where called for"].edits) == [1.0]
+    assert list(ways["random, where called for"].edits) == list(ways["random_feature, everywhere"].edits) == [0.4]
     raced = pieces.finding.direction("feature", found, SITE)
     drawn = pieces.racing.drawn_feature(found, raced)
     assert drawn.facts.details["feature"] != raced.facts.details["feature"] and drawn.site == raced.site
@@ -275,9 +285,24 @@ def test_fitted_kinds_learn_from_tokens_in_front_of_words_of_the_kind(pieces: Si
         assert pieces.finding.direction(kind, found, SITE).kind == kind
 
 
+def test_each_cause_is_raced_on_texts_as_long_as_it_needs_and_each_seed_on_rows_of_its_own(
+    pieces: SimpleNamespace, found: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**SETTINGS, "tokens": {"sea": 20, "anger": 40}, "choosing": {"wanted": 0.9, "most_increase": 0.1}}
+    subject = pieces.subject.Subject(found.model, found.circuits, Path("none"), settings)
+    monkeypatch.setattr(pieces.subject, "dictionaries_of", lambda *_: {})
+    monkeypatch.setattr(pieces.answering, "raced", lambda *given: given)
+    asked = [("sea", 0), ("anger", 0), ("sea", 1)]
+    races = [pieces.answering.raced_with(subject, *one, [{"kind": "a", "site": "b", "manner": "c"}]) for one in asked]
+    assert [(one[-1].n_tokens, one[-1].seed) for one in races] == [(20, 0), (40, 0), (20, 1)]
+    assert races[0][0].rows.fingerprint == races[1][0].rows.fingerprint != races[2][0].rows.fingerprint
+    assert [one[0].asked.name for one in races] == ["sea", "anger", "sea"]
+    assert races[0][-2].wanted == 0.9 and len(races[0][-2].neutral) == 8
+
+
 def test_what_was_found_with_other_settings_is_not_taken_up(pieces: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
-    assert pieces.run.found_before(path, {"a": 1}) == {"config": {"a": 1}, "causes": {}}
+    assert pieces.run.found_before(path, {"a": 1}) == {"config": {"a": 1}, "places": {}, "causes": {}}
     path.write_text(json.dumps({"config": {"a": 1}, "causes": {"sea": {}}}))
     assert pieces.run.found_before(path, {"a": 1})["causes"] == {"sea": {}}
     assert pieces.run.found_before(path, {"a": 2})["causes"] == {}
