@@ -107,13 +107,11 @@ def _at_the_end(
     """Return edits where no head follows but those of the last layer, and in front of the last norm."""
     model, observable, last = subject.model, subject.observables[name], subject.model.spec.n_layers - 1
     final = parts_of(model).norm("ln_final").pulled(observable.direction(model.weights()).double(), None, "cheap")
-    before = {f"resid_pre.{last}": [before_mlps(model, observable, last, prompts)]}
-    controls = _controls(subject, name, settings, last, END)
-    return {
-        "observable, last layer": before,
-        **{f"{kind}, last layer": taken for kind, taken in controls.items()},
-        "raw observable, last norm": {f"resid_post.{last}": [final]},
-    }
+    taken = {"observable, last layer": {f"resid_pre.{last}": [before_mlps(model, observable, last, prompts)]}}
+    for kind, control in _controls(subject, name, settings, last, END).items():
+        taken[f"{kind}, last layer"] = control
+    taken["raw observable, last norm"] = {f"resid_post.{last}": [final]}
+    return taken | {f"{kind}, a part": one for kind, one in taken.items() if "drawn" not in kind}
 
 
 def _controls(subject: Subject, name: str, settings: Mapping[str, Any], layer: int, role: str) -> dict[str, Taken]:
