@@ -130,6 +130,7 @@ if TYPE_CHECKING:
     from mechlab.interventions.steering.spec import SteerGate, SteerSpec, SteerStep
     from mechlab.interventions.steering.steer import steer
     from mechlab.interventions.steering.steer_by import steer_by
+    from mechlab.interventions.steering.steered_weights import steered_weights
     from mechlab.interventions.steering.units import measured
     from mechlab.interventions.transcoder_set import TranscoderSet
     from mechlab.interventions.wiring import wiring_of
@@ -261,6 +262,7 @@ _PLACES = {
     "interventions.steering.spec": ("SteerGate", "SteerSpec", "SteerStep"),
     "interventions.steering.steer": ("steer",),
     "interventions.steering.steer_by": ("steer_by",),
+    "interventions.steering.steered_weights": ("steered_weights",),
     "interventions.steering.units": ("measured",),
     "interventions.transcoder_set": ("TranscoderSet",),
     "interventions.wiring": ("wiring_of",),

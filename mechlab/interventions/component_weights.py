@@ -10,7 +10,7 @@ import torch
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.component_edit import ComponentEdit, refuse_foreign_edits
-from mechlab.models.architectures.layout import Block, linear_bias, linear_weight
+from mechlab.models.architectures.layout import Block, linear_weight, own_bias
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
 
@@ -49,7 +49,7 @@ def _write(block: Block, edit: ComponentEdit) -> None:
     matrix = linear_weight(block.o).unflatten(0, (block.q.n_heads, block.q.d_head))[edit.head]
     matrix.copy_(matrix.double() + (edit.factor - 1) * torch.outer(matrix.double() @ along, along))
     if edit.constant:
-        bias = _bias(block.o)
+        bias = own_bias(block.o)
         bias.copy_(bias.double() + edit.constant * along)
 
 
@@ -59,13 +59,6 @@ def _look(block: Block, edit: ComponentEdit) -> None:
     seen = along @ matrix.double()
     matrix.copy_(matrix.double() + (edit.factor - 1) * torch.outer(along, seen))
     if edit.constant:
-        _bias(block.q.module)
+        own_bias(block.q.module)
         bias = block.q.bias()[edit.head]
         bias.copy_(bias.double() + edit.constant * seen)
-
-
-def _bias(module: torch.nn.Module) -> torch.Tensor:
-    """Return a projection's bias, which it is given if it has none."""
-    if module.bias is None:
-        module.bias = torch.nn.Parameter(linear_bias(module).clone(), requires_grad=False)
-    return linear_bias(module)
