@@ -9,10 +9,6 @@ from mechlab.core.config import Config as BaseConfig
 from mechlab.core.progress import Progress
 from mechlab.verbs.outcome import Outcome, Positional, Verb
 
-N_CHANNELS = 10
-N_EFFECTS = 10
-N_HEADS, N_READERS = 10, 4
-
 
 class Config(BaseConfig):
     """Which run."""
@@ -25,10 +21,11 @@ class Config(BaseConfig):
 def run(config: Config, progress: Progress) -> Outcome:
     """Show what a run is, what it measured, and where its page is."""
     from mechlab.store.catalog import find_run
-    from mechlab.store.run import CHANNELS_NAME, GRAPH_NODES_NAME, HEADS_NAME, REPORT_NAME, STEERED_NAME
+    from mechlab.store.run import REPORT_NAME
+    from mechlab.verbs.steps.listing import listed
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.views.report_data import Fact
-    from mechlab.views.table import Table, run_card
+    from mechlab.views.table import run_card
 
     found = find_run(config.run, config.root)
     manifest = found.manifest
@@ -51,28 +48,8 @@ def run(config: Config, progress: Progress) -> Outcome:
     data, metrics = run_summary(found)
     card = run_card([Fact(label=label, value=str(value)) for label, value in facts.items() if value is not None])
     data |= {"report": page and str(page)}
-    tables: tuple[Table, ...] = ()
-    if CHANNELS_NAME in manifest.files:
-        from mechlab.verbs.steps.channel_list import first_channels
-
-        listed, tables = first_channels(found, N_CHANNELS)
-        data |= listed
-    if GRAPH_NODES_NAME in manifest.files:
-        from mechlab.verbs.steps.trace_list import first_effects
-
-        listed, tables = first_effects(found, N_EFFECTS)
-        data |= listed
-    if HEADS_NAME in manifest.files:
-        from mechlab.verbs.steps.observe_list import first_heads
-
-        listed, tables = first_heads(found, N_HEADS, N_READERS)
-        data |= listed
-    if STEERED_NAME in manifest.files:
-        from mechlab.verbs.steps.steer_list import steered_texts
-
-        listed, tables = steered_texts(found)
-        data |= listed
-    return Outcome(data, (card, metrics, *tables), (f"page: {page}",) if page else ())
+    lists, tables = listed(found)
+    return Outcome({**data, **lists}, (card, metrics, *tables), (f"page: {page}",) if page else ())
 
 
 VERB = Verb(Config, run)

@@ -6,13 +6,16 @@ from mechlab.verbs.steer_options import SteerOptions as Config
 
 
 def run(config: Config, progress: Progress) -> Outcome:
-    """Go on with a prompt, steered by a spec, feature or direction; with --compare beside controls, as a page."""
+    """Go on with a prompt, steered by a spec, feature or direction; --compare adds controls, --into keeps it."""
     from mechlab.verbs.steps.steer_list import steer_outcome
     from mechlab.verbs.steps.steer_run import steer_run
     from mechlab.verbs.steps.steer_stream import written_at_once
     from mechlab.verbs.steps.steer_subject import open_steered
+    from mechlab.verbs.steps.steered_checkpoint import write_steered
 
     steered = open_steered(config, progress)
+    if config.into is not None:
+        write_steered(config.into, steered)
     if not config.compare:
         return written_at_once(config, steered, progress)
     return steer_outcome(steer_run(config, steered, progress))

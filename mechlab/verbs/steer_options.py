@@ -63,6 +63,11 @@ class SteerOptions(Config):
     corpus: str | None = Field(
         None, description="Text to measure units and side effects on. Left out: that of a built-in model."
     )
+    into: Path | None = Field(
+        None,
+        description="New folder for a checkpoint with the steering in its weights, for any library; whatever depends "
+        "on tokens is refused.",
+    )
     root: Path = Field(Path("runs"), description="Folder in which ids are looked up.")
     out: Path | None = Field(None, description="Folder of the comparison. Left out: runs/steer-MODEL-ID.")
     device: str = Field("auto", description="auto, cpu, cuda or mps.")

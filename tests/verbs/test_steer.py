@@ -172,6 +172,19 @@ def test_bad_input_is_one_line_and_writes_nothing(model, trained, tmp_path, give
     assert [one.name for one in tmp_path.iterdir()] == ["d.safetensors"]
 
 
+def test_a_checkpoint_with_the_steering_in_its_weights_writes_the_same_text(model, tmp_path):
+    file, into = direction_file(model, tmp_path / "d.safetensors"), tmp_path / "steered"
+    asked = ("steer", PROMPT, "--model", model, "--direction", file, "--strength", 2, "--temperature", 0, *SHORT)
+    done = call(*asked, "--into", into, "--json")
+    assert done.code == 0, done.err
+    assert done.data["text"] == by_hand(into, "resid_post.0", vector(), 0.0, temperature=0.0)
+    assert done.data["text"] != by_hand(model, "resid_post.0", vector(), 0.0, temperature=0.0)
+    assert call(*asked, "--into", into).line == f"error: output folder exists: '{into}'. Give another --into."
+    other = call(*asked, "--within", "decoded", "--into", tmp_path / "other")
+    assert other.code == 2 and "a gate or a span depends on the token" in other.line and other.out == ""
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["d.safetensors", "steered"]
+
+
 def test_a_direction_of_another_model_is_refused(model, tmp_path):
     file = direction_file(model, tmp_path / "d.safetensors")
     done = call("steer", PROMPT, "--model", "tales", "--direction", file)
