@@ -1,15 +1,19 @@
 """A run's lists are those of the files that it has, and of no other."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
+from mechlab.store.run import Run
 from mechlab.verbs.steps import listing
 from mechlab.views.table import Table
 
 
-def run_with(*files: str) -> SimpleNamespace:
-    return SimpleNamespace(manifest=SimpleNamespace(files=dict.fromkeys(files)))
+def run_with(*files: str) -> Run:
+    run = Mock(spec=Run)
+    run.manifest = SimpleNamespace(files=dict.fromkeys(files))
+    return run
 
 
 @pytest.fixture
