@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mechlab.circuits.directions.direction import Direction
-from mechlab.core.errors import ArtifactError, UsageError
+from mechlab.core.errors import UsageError
 from mechlab.core.progress import Progress
 from mechlab.core.runtime import use_threads
 from mechlab.corpora import CORPORA
@@ -24,8 +24,7 @@ from mechlab.models.language_model import LanguageModel
 from mechlab.models.loaders import load
 from mechlab.models.sites import Site
 from mechlab.verbs.steer_options import SteerOptions
-from mechlab.verbs.steps.foreign import Found, find_dictionaries
-from mechlab.verbs.steps.stored_directions import open_directions
+from mechlab.verbs.steps.stored_directions import open_dictionary, open_directions
 
 N_TOKENS, ROW_LENGTH = 20_000, 128
 VECTORS_SUFFIX = ".safetensors"
@@ -138,23 +137,13 @@ def _dictionaries(
     """Return the dictionaries of these names, and the sites that those say which know."""
     dictionaries, places = dict[str, Dictionary](), dict[str, str]()
     for name in names:
-        found = _only_one(name, root)
-        if found.fingerprint not in (None, model.fingerprint):
-            remedy = f"It was trained on {str(found.fingerprint)[:12]}, {model.name} is {model.fingerprint[:12]}."
-            raise ArtifactError("dictionary is of another model", value=name, remedy=remedy)
+        found = open_dictionary(model, name, root)
         dictionaries[name] = found.dictionary.to(model.device).requires_grad_(False)
         read, written = found.names.get("hook_name"), found.names.get("hook_name_out")
         if read is not None:
             ends = [str(Site.parse(hook, model.spec)) for hook in (read, written) if hook is not None]
             places[name] = " -> ".join(dict.fromkeys(ends))
     return dictionaries, places
-
-
-def _only_one(name: str, root: Path) -> Found:
-    found = list(find_dictionaries(name, root))
-    if len(found) != 1:
-        raise ArtifactError("path holds several dictionaries", value=name, remedy="Give the folder of one.")
-    return found[0]
 
 
 def _text(config: SteerOptions, model: LanguageModel, progress: Progress) -> TokenRows | None:
