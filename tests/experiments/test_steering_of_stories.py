@@ -265,6 +265,25 @@ def test_a_race_has_prompting_and_drawn_directions_at_the_same_sites_and_strengt
     assert prompt[1]["concept"][0] > prompt[0]["concept"][0]
 
 
+def test_the_first_part_of_each_text_is_steered_in_screens_and_races_alike(
+    pieces: SimpleNamespace, found: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops, ladder = [], pieces.ways.Ladder
+    for module in (pieces.screening, pieces.racing):
+        monkeypatch.setattr(
+            module, "ladder", lambda *given: stops.append(given[-1]) or ladder(found.model, found.rows, given[1])
+        )
+    writing = pieces.answering.writing_of(SETTINGS, 1, n_each=1)
+    list(pieces.screening.tried(found, {**SETTINGS, "kinds": ["component"]}, writing))
+    place = pieces.screening.Place("component", "its head", "everywhere")
+    monkeypatch.setattr(pieces.racing.mechlab, "race", lambda model, ways, *_: list(ways) and [])
+    with pytest.raises(IndexError):
+        pieces.racing.raced(found, [place], SETTINGS, mechlab.Terms(**SETTINGS["terms"]), writing)
+    assert stops == [10, 10]
+    whole = {**SETTINGS, "steered": {found.asked.name: 0.33}}
+    assert pieces.screening.stop_of(found, whole, writing) == 7
+
+
 def test_fitted_kinds_learn_from_tokens_in_front_of_words_of_the_kind(pieces: SimpleNamespace, found: object) -> None:
     examples = found.examples(SITE)
     topic = found.rows.labels["topic"]
