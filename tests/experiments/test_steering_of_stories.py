@@ -327,17 +327,32 @@ def test_what_was_found_with_other_settings_is_not_taken_up(pieces: SimpleNamesp
     assert pieces.run.found_before(path, {"a": 2})["causes"] == {}
 
 
-def test_a_row_of_the_table_tells_means_over_seeds_and_who_reaches_what_is_wanted(pieces: SimpleNamespace) -> None:
+def test_tables_tell_means_over_seeds_and_who_reaches_what_is_wanted(pieces: SimpleNamespace) -> None:
     def way(share: float, loss: float) -> dict[str, object]:
-        fresh = {"concept": [share], "increase": [loss], "distinct": 0.5}
-        return {"taken": 0.5, "trend": 1.0, "fresh": fresh, "costs": {"loss": [0.02]}}
+        fresh = {"concept": [share], "increase": [loss]}
+        tried = [{"concept": [0.1], "increase": [0.0]}, {"concept": [share / 2], "increase": [2 * loss]}]
+        return {"taken": 0.5, "trend": -1.0, "fresh": fresh, "tried": tried, "costs": {"loss": [0.02]}}
 
-    assert pieces.tables.over_seeds([0.8, 0.9, 1.0]) == "90 [65, 115]" and pieces.tables.over_seeds([0.5]) == "50"
+    tables, terms = pieces.tables, SETTINGS["terms"]
+    assert tables.over_seeds([0.8, 0.9, 1.0]) == "90 [65, 100]" and tables.over_seeds([0.5]) == "50"
+    assert tables.over_seeds([-0.1, 0.0, 0.1]) == "0 [−25, 25]"
     ways = [way(0.8, 0.1), way(0.9, 0.1), way(1.0, 0.1)]
-    assert pieces.tables.row_of(ways).startswith("0.5, 0.5, 0.5 | 90 [65, 115] | 10 [10, 10] |")
-    terms = SETTINGS["terms"]
-    assert pieces.tables.reached(ways, terms) and not pieces.tables.reached([way(0.9, 0.2)], terms)
-    assert not pieces.tables.reached([way(0.79, 0.1)], terms)
+    assert tables.share_and_loss(ways) == "90 [65, 100] at 10 [10, 10]"
+    assert tables.prompted(ways) == "45 [33, 57] at 20 [20, 20]"
+    assert tables.details(ways) == "0.5, 0.5, 0.5; −1.00; 2 [2, 2]"
+    assert tables.details([{**ways[0], "costs": None}]) == "0.5; −1.00; none"
+    assert tables.reached(ways, terms) and not tables.reached([way(0.9, 0.2)], terms)
+    assert not tables.reached([way(0.79, 0.1)], terms)
+
+    def seeds(loss: float) -> dict[str, object]:
+        return {"0": {"own": {"concept": [0.1]}, "ways": {"prompt": way(0.7, 0.0), "a, gated": way(0.9, loss)}}}
+
+    told = {"causes": {"sea": seeds(0.1), "anger": seeds(0.2)}, "config": {"terms": terms}}
+    assert list(tables.tables(told)) == [
+        *("| | sea | anger |", "|---|---|---|", "| as it is | 10 | 10 |", "| prompt | 35 at 0 | 35 at 0 |"),
+        *("| a | 90 at 10 | 90 at 20 |", "", "| | sea | anger |", "|---|---|---|"),
+        *("| a | 0.5; −1.00; 2 | 0.5; −1.00; 2 |", "", "sea: a", "anger: none"),
+    ]
 
 
 def test_stories_are_steered_as_a_user_would(
