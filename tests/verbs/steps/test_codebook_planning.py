@@ -24,11 +24,12 @@ def test_steps_and_numbers_that_learn_are_those_of_the_run(model, tmp_path):
     assert plan["time_s"] > 0 and plan["memory_bytes"] > plan["n_parameters"] * 4
 
 
-def test_codes_alone_are_fewer_numbers_and_the_control_takes_as_long_again(model):
+def test_codes_alone_are_fewer_numbers_and_the_control_takes_as_long_again(model, monkeypatch):
+    monkeypatch.setattr("mechlab.verbs.steps.codebook_planning.timed", lambda *_: (2.0, 0.0))
     codes, everything = (plan_codebooks(options(model, train=what)).data for what in ("codes", "all"))
     assert 0 < codes["n_parameters"] < everything["n_parameters"]
     alone = plan_codebooks(options(model, control=False)).data
-    assert alone["time_s"] < everything["time_s"]
+    assert codes["time_s"] == alone["time_s"] == 2.0 * alone["n_steps"] == everything["time_s"] / 2
 
 
 def test_the_command_writes_nothing(model, tmp_path):
