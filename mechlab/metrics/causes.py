@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mechlab.core.errors import UnknownName, UsageError
+from mechlab.core.errors import UsageError
+from mechlab.corpora.labels import labelled
 from mechlab.corpora.rows import TokenRows
 from mechlab.models.language_model import LanguageModel
 
@@ -49,14 +50,7 @@ def labelled_cause(rows: TokenRows, name: str) -> Cause:
     Raises:
         UsageError: there is no such label or value, or no token carries it.
     """
-    label, equals, value = name.partition("=")
-    if label not in rows.label_names:
-        known = f"Labels are {', '.join(rows.label_names)}." if rows.label_names else "The corpus has no labels."
-        raise UnknownName("no such label", value=label, remedy=known)
-    values, found = rows.label_names[label], rows.labels[label][~rows.special]
-    if equals and value not in values:
-        raise UnknownName(f"{label} has no such value", value=value, remedy=f"Values are {', '.join(values)}.")
-    return some_of(found == values.index(value) if equals else found >= 0, name)
+    return some_of(labelled(rows, name)[~rows.special], name)
 
 
 def regex_cause(rows: TokenRows, model: LanguageModel, pattern: str) -> Cause:

@@ -222,11 +222,11 @@ SITE = ("--site", "resid_post.0")
         (("mean_difference", *SITE), ("needs examples", "--cause")),
         (("mean_difference", *SITE, "--positive", "x.txt"), ("examples of one class only",)),
         (
-            ("mean_difference", *SITE, "--cause", "season=snow", "--corpus", "tales", "--quiet"),
+            ("mean_difference", *SITE, "--cause", "season=snow", "--corpus", "tales"),
             ("no such value", "winter"),
         ),
         (
-            ("mean_difference", *SITE, "--cause", "weather=cold", "--corpus", "tales", "--quiet"),
+            ("mean_difference", *SITE, "--cause", "weather=cold", "--corpus", "tales"),
             ("no such label", "season"),
         ),
         (("mean_difference", *SITE, "--cause", "season=winter"), ("no corpus of its own", "--corpus")),

@@ -10,6 +10,7 @@ from mechlab.activations.capture import activations_at
 from mechlab.circuits.directions.examples import Examples, in_pairs, separate
 from mechlab.core.errors import UnknownName
 from mechlab.core.randomness import torch_generator
+from mechlab.corpora.labels import labelled
 from mechlab.corpora.rows import TokenRows
 from mechlab.corpora.tasks.pairs import END, PromptPairs
 from mechlab.models.language_model import LanguageModel
@@ -90,8 +91,8 @@ def examples_of_tokens(
         UsageError: a class has fewer than two tokens, or the site holds no vector for each token.
     """
     (name, width), (first, second) = _place(model, site), (label, None) if isinstance(label, str) else label
-    positive = _carry(rows, first)
-    negative = ~positive & (~rows.special if second is None else _carry(rows, second))
+    positive = labelled(rows, first)
+    negative = ~positive & (~rows.special if second is None else labelled(rows, second))
     kept = [_some(one, most, f"{place} tokens", seed) for place, one in (("first", positive), ("second", negative))]
     wanted = kept[0] | kept[1]
     vectors, labels, groups = [torch.zeros(0, width)], [], []
@@ -137,19 +138,6 @@ def _few_at_once(places: Int64[Tensor, "n"]) -> Iterator[Int64[Tensor, "some"]]:
     """Yield places some at a time; nothing where there are none."""
     for begin in range(0, len(places), ROWS_AT_ONCE):
         yield places[begin : begin + ROWS_AT_ONCE]
-
-
-def _carry(rows: TokenRows, name: str) -> Bool[Tensor, "n_rows pos"]:
-    """Return which tokens carry a label, `gender=female` or `gender` for any of its values."""
-    label, equals, value = name.partition("=")
-    if label not in rows.label_names:
-        known = f"Labels are {', '.join(rows.label_names)}." if rows.label_names else "The corpus has no labels."
-        raise UnknownName("no such label", value=label, remedy=known)
-    values, found = rows.label_names[label], rows.labels[label]
-    if equals and value not in values:
-        raise UnknownName(f"{label} has no such value", value=value, remedy=f"Values are {', '.join(values)}.")
-    carried = found == values.index(value) if equals else found >= 0
-    return carried & ~rows.special
 
 
 def _some(mask: Bool[Tensor, "n_rows pos"], most: int, purpose: str, seed: int) -> Bool[Tensor, "n_rows pos"]:

@@ -1,5 +1,6 @@
 """Examples that options name: two files of texts, labelled tokens of a corpus, or the prompt pairs of a task."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mechlab.circuits.directions.examples import Examples
@@ -7,6 +8,7 @@ from mechlab.circuits.directions.reading import examples_of_pairs, examples_of_t
 from mechlab.core.errors import UsageError
 from mechlab.core.progress import Progress
 from mechlab.corpora import CORPORA
+from mechlab.corpora.labels import label_asked
 from mechlab.corpora.opening import open_corpus
 from mechlab.corpora.rows import TokenRows, pack
 from mechlab.corpora.tasks.prompting import prompt_pairs
@@ -34,7 +36,7 @@ def asked_examples(config: DirectionOptions, model: LanguageModel, site: str, pr
         return examples_of_texts(model, site, texts[0], texts[1], paired=config.paired)
     if config.cause:
         label = config.cause[0] if len(config.cause) == 1 else (config.cause[0], config.cause[1])
-        rows = text_rows(config, model, progress)
+        rows = text_rows(config, model, progress, labels=config.cause)
         return examples_of_tokens(model, site, rows, label, most=config.most, seed=config.seed)
     if config.task is not None:
         own = {} if config.corruption is None else {"corruption": config.corruption}
@@ -45,11 +47,19 @@ def asked_examples(config: DirectionOptions, model: LanguageModel, site: str, pr
     raise UsageError(f"{config.kind} needs examples", remedy=remedy)
 
 
-def text_rows(config: DirectionOptions, model: LanguageModel, progress: Progress) -> TokenRows:
+def text_rows(
+    config: DirectionOptions, model: LanguageModel, progress: Progress, labels: Sequence[str] = ()
+) -> TokenRows:
     """Return the first tokens of the text, in rows.
 
+    Args:
+        config: which text, and how much of it.
+        model: whose tokens.
+        progress: to tell how far it is.
+        labels: what the text has to have, refused before it is read.
+
     Raises:
-        UsageError: the text is unknown, or the model has none of its own or no tokenizer.
+        UsageError: the text or a label is unknown, or the model has no text of its own or no tokenizer.
     """
     name = config.corpus or (config.model if config.model in CORPORA else None)
     if name is None:
@@ -58,6 +68,8 @@ def text_rows(config: DirectionOptions, model: LanguageModel, progress: Progress
     if model.tokenizer is None:
         raise UsageError("text needs a tokenizer", value=model.name, remedy="Put its tokenizer.json into the folder.")
     corpus, length = open_corpus(name, seed=config.seed), min(ROW_LENGTH, model.spec.n_ctx)
+    for label in labels:
+        label_asked(corpus.label_names, label)
     known = {"n_tokens": config.tokens, "d_vocab": model.spec.d_vocab, "progress": progress}
     return pack(corpus, model.tokenizer, row_length=length, **known)
 
