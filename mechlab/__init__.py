@@ -158,13 +158,13 @@ if TYPE_CHECKING:
     from mechlab.training.finetune import finetune
     from mechlab.training.finetune_config import FinetuneConfig
     from mechlab.training.loop import fit
-    from mechlab.verbs.steps.intervention_report import intervention_report
-    from mechlab.verbs.steps.stored_codebooks import open_codebook_model
-    from mechlab.verbs.steps.stored_control_vectors import open_control_vector, save_control_vector
-    from mechlab.verbs.steps.stored_directions import open_directions, open_feature_direction, save_directions
-    from mechlab.verbs.steps.stored_edits import open_edits, save_edits
-    from mechlab.verbs.steps.stored_features import open_features
-    from mechlab.verbs.steps.stored_transcoders import open_transcoders
+    from mechlab.verbs.steps.channels.stored_edits import open_edits, save_edits
+    from mechlab.verbs.steps.codebooks.stored import open_codebook_model
+    from mechlab.verbs.steps.directions.control_vectors import open_control_vector, save_control_vector
+    from mechlab.verbs.steps.directions.stored import open_directions, open_feature_direction, save_directions
+    from mechlab.verbs.steps.features.stored import open_features
+    from mechlab.verbs.steps.tracing.intervention_report import intervention_report
+    from mechlab.verbs.steps.tracing.transcoders import open_transcoders
     from mechlab.views.attribution_page import attribution_page
 
 __version__ = "0.1.0"
@@ -290,13 +290,13 @@ _PLACES = {
     "training.finetune": ("finetune",),
     "training.finetune_config": ("FinetuneConfig",),
     "training.loop": ("fit",),
-    "verbs.steps.intervention_report": ("intervention_report",),
-    "verbs.steps.stored_codebooks": ("open_codebook_model",),
-    "verbs.steps.stored_control_vectors": ("open_control_vector", "save_control_vector"),
-    "verbs.steps.stored_directions": ("open_directions", "open_feature_direction", "save_directions"),
-    "verbs.steps.stored_edits": ("open_edits", "save_edits"),
-    "verbs.steps.stored_features": ("open_features",),
-    "verbs.steps.stored_transcoders": ("open_transcoders",),
+    "verbs.steps.channels.stored_edits": ("open_edits", "save_edits"),
+    "verbs.steps.codebooks.stored": ("open_codebook_model",),
+    "verbs.steps.directions.control_vectors": ("open_control_vector", "save_control_vector"),
+    "verbs.steps.directions.stored": ("open_directions", "open_feature_direction", "save_directions"),
+    "verbs.steps.features.stored": ("open_features",),
+    "verbs.steps.tracing.intervention_report": ("intervention_report",),
+    "verbs.steps.tracing.transcoders": ("open_transcoders",),
     "views.attribution_page": ("attribution_page",),
 }
 _MODULE_OF = {name: f"mechlab.{module}" for module, names in _PLACES.items() for name in names}

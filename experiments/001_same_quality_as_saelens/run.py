@@ -14,8 +14,8 @@ from theirs import train_theirs  # noqa: E402
 
 import mechlab  # noqa: E402
 from mechlab.core.progress import SILENT  # noqa: E402
-from mechlab.verbs.steps.fitting import dictionary_config, new_stream, training_config  # noqa: E402
 from mechlab.verbs.steps.opening import held_out_rows, open_subject, training_rows  # noqa: E402
+from mechlab.verbs.steps.training.fitting import dictionary_config, new_stream, training_config  # noqa: E402
 from mechlab.verbs.train_options import TrainOptions  # noqa: E402
 
 SCORE = "explained_variance"

@@ -13,7 +13,7 @@ import mechlab
 from mechlab.core.config import build
 from mechlab.core.progress import SILENT
 from mechlab.verbs.codebook_options import CodebookOptions
-from mechlab.verbs.steps.codebook_run import codebook_run, open_codebook_subject
+from mechlab.verbs.steps.codebooks.run import codebook_run, open_codebook_subject
 from mechlab.verbs.steps.opening import held_out_rows, training_rows
 
 

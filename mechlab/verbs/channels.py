@@ -7,8 +7,8 @@ from mechlab.verbs.outcome import Outcome, Verb
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Find all channels between the heads of a model from its weights; the result is a run with a table and a page."""
-    from mechlab.verbs.steps.channel_list import channel_outcome
-    from mechlab.verbs.steps.channel_run import channel_run
+    from mechlab.verbs.steps.channels.list import channel_outcome
+    from mechlab.verbs.steps.channels.run import channel_run
 
     return channel_outcome(config, channel_run(config, progress))
 

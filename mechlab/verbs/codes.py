@@ -7,7 +7,7 @@ from mechlab.verbs.outcome import Outcome, Verb
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Rank the codes of a run by how well each tells a cause's tokens, in its held-out text, from all others."""
-    from mechlab.verbs.steps.code_finding import find_codes
+    from mechlab.verbs.steps.codebooks.finding import find_codes
 
     return find_codes(config, progress)
 

@@ -23,10 +23,10 @@ class Config(BaseConfig):
 def run(config: Config, progress: Progress) -> Outcome:
     """Train, judge, look at and steer with a sparse autoencoder of the built-in model; takes a few minutes."""
     from mechlab.verbs.steps.opening import open_subject
-    from mechlab.verbs.steps.planning import plan
-    from mechlab.verbs.steps.steering import SAMPLES_NAME, sample_lines
     from mechlab.verbs.steps.summary import run_summary
-    from mechlab.verbs.steps.train_run import train_run
+    from mechlab.verbs.steps.training.planning import plan
+    from mechlab.verbs.steps.training.run import train_run
+    from mechlab.verbs.steps.training.steering import SAMPLES_NAME, sample_lines
 
     options = _options(config)
     if config.dry_run:

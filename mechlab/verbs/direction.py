@@ -8,8 +8,8 @@ from mechlab.verbs.outcome import Outcome, Verb
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Find a direction at a site of a model, score it on held-out examples where it is fitted, and write its file."""
-    from mechlab.verbs.steps.direction_finding import found_direction, refuse_taken, save
-    from mechlab.verbs.steps.direction_list import direction_outcome
+    from mechlab.verbs.steps.directions.finding import found_direction, refuse_taken, save
+    from mechlab.verbs.steps.directions.list import direction_outcome
 
     out = refuse_taken(config)
     found = found_direction(config, progress)

@@ -36,12 +36,12 @@ def run(config: Config, progress: Progress) -> Outcome:
     from mechlab.store.catalog import find_run
     from mechlab.store.run import REPORT_NAME, finished_run, open_run
     from mechlab.store.writer import RunWriter
-    from mechlab.verbs.steps.judging import judge
     from mechlab.verbs.steps.opening import held_out_rows, open_subject
     from mechlab.verbs.steps.parent_run import parent_config, refuse_other_model
-    from mechlab.verbs.steps.planning import plan_judging
-    from mechlab.verbs.steps.reporting import RunCard, report_page
     from mechlab.verbs.steps.stored import stored_dictionary
+    from mechlab.verbs.steps.training.judging import judge
+    from mechlab.verbs.steps.training.planning import plan_judging
+    from mechlab.verbs.steps.training.reporting import RunCard, report_page
 
     judged = find_run(config.run, config.root)
     subject = open_subject(parent_config(config, judged))

@@ -7,7 +7,7 @@ from mechlab.verbs.outcome import Outcome, Verb
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Look at all features of a run's dictionary; the result is a run of its own with a table and pages to browse."""
-    from mechlab.verbs.steps.feature_run import feature_outcome
+    from mechlab.verbs.steps.features.run import feature_outcome
 
     return feature_outcome(config, progress)
 

@@ -7,8 +7,8 @@ from mechlab.verbs.outcome import Outcome, Verb
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Rank heads by how far weights let them move an observable; on prompts, say what heads and paths do for it."""
-    from mechlab.verbs.steps.observe_list import observe_outcome
-    from mechlab.verbs.steps.observe_run import observe_run
+    from mechlab.verbs.steps.observables.list import observe_outcome
+    from mechlab.verbs.steps.observables.run import observe_run
 
     return observe_outcome(config, observe_run(config, progress))
 

@@ -7,11 +7,11 @@ from mechlab.verbs.steer_options import SteerOptions as Config
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Go on with a prompt, steered by a spec, feature or direction; --compare adds controls, --into keeps it."""
-    from mechlab.verbs.steps.steer_list import steer_outcome
-    from mechlab.verbs.steps.steer_run import steer_run
-    from mechlab.verbs.steps.steer_stream import written_at_once
-    from mechlab.verbs.steps.steer_subject import open_steered
-    from mechlab.verbs.steps.steered_checkpoint import write_steered
+    from mechlab.verbs.steps.steering.checkpoint import write_steered
+    from mechlab.verbs.steps.steering.list import steer_outcome
+    from mechlab.verbs.steps.steering.run import steer_run
+    from mechlab.verbs.steps.steering.stream import written_at_once
+    from mechlab.verbs.steps.steering.subject import open_steered
 
     steered = open_steered(config, progress)
     if config.into is not None:

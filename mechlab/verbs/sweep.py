@@ -9,10 +9,10 @@ from mechlab.verbs.sweep_options import SweepOptions as Config
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Train a grid of dictionaries on the same batches, judge each as `train` would, and compare them on one page."""
-    from mechlab.verbs.steps.grid import open_members
-    from mechlab.verbs.steps.sweep_planning import plan_sweep
-    from mechlab.verbs.steps.sweep_run import sweep_run
-    from mechlab.verbs.steps.sweep_summary import sweep_outcome
+    from mechlab.verbs.steps.sweeps.grid import open_members
+    from mechlab.verbs.steps.sweeps.planning import plan_sweep
+    from mechlab.verbs.steps.sweeps.run import sweep_run
+    from mechlab.verbs.steps.sweeps.summary import sweep_outcome
 
     members = open_members(config)
     if config.dry_run:

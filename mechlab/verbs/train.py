@@ -10,12 +10,12 @@ from mechlab.verbs.train_options import TrainOptions as Config
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Train a dictionary at one site of a model, judge it on held-out text, and write the run with its report."""
-    from mechlab.verbs.steps.fitting import training_config
     from mechlab.verbs.steps.opening import open_subject
-    from mechlab.verbs.steps.planning import plan
     from mechlab.verbs.steps.summary import run_summary
-    from mechlab.verbs.steps.together import crew_for
-    from mechlab.verbs.steps.train_run import help_train, train_run
+    from mechlab.verbs.steps.training.fitting import training_config
+    from mechlab.verbs.steps.training.planning import plan
+    from mechlab.verbs.steps.training.run import help_train, train_run
+    from mechlab.verbs.steps.training.together import crew_for
 
     if config.dry_run:
         return plan(config, open_subject(config))

@@ -8,8 +8,8 @@ from mechlab.verbs.outcome import Outcome, Verb
 
 def run(config: Config, progress: Progress) -> Outcome:
     """Put codebooks into a model, train both further, judge the model on held-out text, and write it with its page."""
-    from mechlab.verbs.steps.codebook_planning import plan_codebooks
-    from mechlab.verbs.steps.codebook_run import codebook_run
+    from mechlab.verbs.steps.codebooks.planning import plan_codebooks
+    from mechlab.verbs.steps.codebooks.run import codebook_run
     from mechlab.verbs.steps.summary import run_summary
 
     if config.dry_run:

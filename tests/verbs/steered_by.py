@@ -7,7 +7,7 @@ from mechlab.circuits.directions.direction import directed
 from mechlab.interventions.steering.parts import VectorPart
 from mechlab.interventions.steering.spec import SteerSpec, SteerStep
 from mechlab.models.loaders import load
-from mechlab.verbs.steps.stored_directions import save_directions
+from mechlab.verbs.steps.directions.stored import save_directions
 
 
 def vector(seed: int = 0) -> torch.Tensor:

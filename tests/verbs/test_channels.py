@@ -6,7 +6,7 @@ import pytest
 from small_run import call
 
 from mechlab.store.run import open_run
-from mechlab.verbs.steps.channel_carried import stored_carried
+from mechlab.verbs.steps.channels.carried import stored_carried
 
 
 def test_the_strongest_channels_are_listed_downwards(model, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from small_run import call
 
 from mechlab.metrics.causes import Hits
-from mechlab.verbs.steps import code_finding
+from mechlab.verbs.steps.codebooks import finding as code_finding
 
 
 def test_codes_are_ranked_with_intervals_and_a_null(with_codebooks):

@@ -10,8 +10,8 @@ from mechlab.models.loaders import load
 from mechlab.models.sites import Site
 from mechlab.store.run import open_run
 from mechlab.verbs import demo
-from mechlab.verbs.steps import train_run
-from mechlab.verbs.steps.fitting import dictionary_config, training_config
+from mechlab.verbs.steps.training import run as train_run
+from mechlab.verbs.steps.training.fitting import dictionary_config, training_config
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_a_judge_s_answers_are_kept_and_judge_again(model, tmp_path):
     question = ("--concept", "Is it cold?", "--texts", 2, "--ladder", "1", "--most-increase", 9)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
-            "mechlab.verbs.steps.judges.url_judge", lambda address: lambda question, text: len(text) % 3 / 2
+            "mechlab.verbs.steps.steering.judges.url_judge", lambda address: lambda question, text: len(text) % 3 / 2
         )
         done = call(*asked, *question, "--judge", "http://127.0.0.1:1/v1", "--out", tmp_path / "one", "--json")
     assert done.code == 0, done.err

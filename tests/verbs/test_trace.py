@@ -8,7 +8,7 @@ from small_run import TEXT, assert_refused, call, contents
 
 from mechlab.models.loaders import load
 from mechlab.store.run import open_run
-from mechlab.verbs.steps.trace_list import stored_graph
+from mechlab.verbs.steps.tracing.list import stored_graph
 
 PROMPT = "It was winter. The children spoke of the"
 

@@ -24,25 +24,25 @@ def listed(run: Run) -> Listed:
 
 
 def _channels(run: Run) -> Listed:
-    from mechlab.verbs.steps.channel_list import first_channels
+    from mechlab.verbs.steps.channels.list import first_channels
 
     return first_channels(run, N_CHANNELS)
 
 
 def _effects(run: Run) -> Listed:
-    from mechlab.verbs.steps.trace_list import first_effects
+    from mechlab.verbs.steps.tracing.list import first_effects
 
     return first_effects(run, N_EFFECTS)
 
 
 def _heads(run: Run) -> Listed:
-    from mechlab.verbs.steps.observe_list import first_heads
+    from mechlab.verbs.steps.observables.list import first_heads
 
     return first_heads(run, N_HEADS, N_READERS)
 
 
 def _texts(run: Run) -> Listed:
-    from mechlab.verbs.steps.steer_list import steered_texts
+    from mechlab.verbs.steps.steering.list import steered_texts
 
     return steered_texts(run)
 

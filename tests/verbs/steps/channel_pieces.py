@@ -4,7 +4,7 @@ from circuits.channels.random_heads import random_heads, with_channel
 
 from mechlab.circuits.channels.channel_map import ChannelMap, of_circuits
 from mechlab.circuits.channels.columns import ChannelColumns
-from mechlab.verbs.steps.channel_grids import Axes, axes_of
+from mechlab.verbs.steps.channels.grids import Axes, axes_of
 
 
 def planted_map() -> tuple[ChannelMap, ChannelColumns, Axes]:

@@ -4,9 +4,9 @@ import pytest
 
 from mechlab.core.progress import SILENT
 from mechlab.store.run import open_run
-from mechlab.verbs.steps.judging import judge
 from mechlab.verbs.steps.opening import held_out_rows
 from mechlab.verbs.steps.stored import stored_dictionary
+from mechlab.verbs.steps.training.judging import judge
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What `mechlab channels` and edits of components are made of."""

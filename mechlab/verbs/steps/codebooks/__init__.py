@@ -1,0 +1,1 @@
+"""What `mechlab train codebook` and `mechlab codes` are made of."""

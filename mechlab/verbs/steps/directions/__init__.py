@@ -1,0 +1,1 @@
+"""What `mechlab direction` is made of, and files of directions."""

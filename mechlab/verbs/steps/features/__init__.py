@@ -1,0 +1,1 @@
+"""What `mechlab features` is made of."""

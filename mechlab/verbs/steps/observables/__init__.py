@@ -1,0 +1,1 @@
+"""What `mechlab observe` is made of."""

@@ -1,0 +1,1 @@
+"""What `mechlab patch` is made of."""

@@ -1,0 +1,1 @@
+"""What `mechlab steer` is made of."""

@@ -1,0 +1,1 @@
+"""What `mechlab sweep` is made of."""

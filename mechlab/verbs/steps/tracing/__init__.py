@@ -1,0 +1,1 @@
+"""What `mechlab trace` is made of, and graphs held against interventions."""

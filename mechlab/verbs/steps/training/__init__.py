@@ -1,0 +1,1 @@
+"""What `mechlab train` is made of: a dictionary fitted, judged and reported."""
