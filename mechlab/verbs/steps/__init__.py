@@ -1,1 +1,1 @@
-"""What verbs have in common: opening a subject, fitting a dictionary, judging it, filling its report."""
+"""What verbs are made of: a folder for each subject, beside it what several of them share."""
