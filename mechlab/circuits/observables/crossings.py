@@ -82,11 +82,14 @@ class SegmentValues:
         way = way if norm is None else norm.centred(way)
         self._square = torch.stack([(way[0] ** 2).mean(-1), 2 * (way[0] * way[1]).mean(-1), (way[1] ** 2).mean(-1)])
         self._square = self._square.double().cpu()[..., None]
-        gained = way if norm is None else way * norm.gain.to(way)
-        shift = torch.zeros_like(way[0, :1]) if norm is None else norm.bias.to(way)[None]
+        rows = way.flatten(0, 1)
+        if norm is not None:  # its shift goes through the matrices beside the points, so that each is read once
+            rows = torch.cat([rows * norm.gain.to(way), norm.bias.to(way)[None]])
         matrices = [own.W_in] if own.W_gate is None else [own.W_gate, own.W_in]
-        self._lines = [(gained @ matrix.to(way)).double().cpu() for matrix in matrices]
-        self._constants = [(shift @ matrix.to(way)).double().cpu() for matrix in matrices]
+        entering = [(rows @ matrix.to(way)).double().cpu() for matrix in matrices]
+        n_points = 2 * way.shape[1]
+        self._lines = [one[:n_points].unflatten(0, (2, -1)) for one in entering]
+        self._constants = [one[n_points:].sum(0, keepdim=True) for one in entering]
         self._constants[-1] = self._constants[-1] + own.b_in.double().cpu()
         self._on_neurons = (own.W_out.to(way) @ direction.to(way)).double().cpu()
         self._on_bias = float(own.b_out.double() @ direction.double())
