@@ -60,7 +60,7 @@ def stop_of(found: Material, settings: Mapping[str, Any], writing: mechlab.Writi
     return round(writing.n_tokens * settings["steered"][found.asked.name])
 
 
-def ladder(found: Material, strengths: Sequence[float], manner: str, site: str, stop: int | None = None) -> Ladder:
+def ladder(found: Material, strengths: Sequence[float], manner: str, site: str, stop: int) -> Ladder:
     """Return how directions become ways in a manner."""
     gates = {site: gate_at(found, site)} if manner == GATED else None
     return Ladder(found.model, found.rows, strengths, gates, stop)

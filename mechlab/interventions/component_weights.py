@@ -3,16 +3,16 @@
 The copy does in every pass, and wherever it is saved to, what `edit_components` does at all positions.
 """
 
-import copy
 from collections.abc import Sequence
 
 import torch
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.component_edit import ComponentEdit, refuse_foreign_edits
-from mechlab.models.architectures.layout import Block, linear_weight, own_bias
+from mechlab.models.architectures.layout import Block, linear_weight
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.weight_copy import module_copy, own_bias
 
 
 @torch.no_grad()
@@ -33,11 +33,8 @@ def with_components(model: LanguageModel, edits: Sequence[ComponentEdit]) -> Hug
     if not isinstance(model, HuggingFaceModel) or "fold_norm" not in model.processing:
         remedy = "Pass the copy that processed(model) gives."
         raise UsageError("components are edited where norms are folded", value=model.name, remedy=remedy)
-    if model.in_use:
-        raise UsageError("model has an open edit or reading", value=model.name, remedy="Edit it outside the context.")
-    module = copy.deepcopy(model.module)
     record = (*model.processing, f"components edited: {len(edits)}")
-    own = HuggingFaceModel(module, model.tokenizer, model.name, record)
+    own = HuggingFaceModel(module_copy(model), model.tokenizer, model.name, record)
     for edit in edits:
         block = own.layout.blocks[edit.layer]
         (_write if edit.circuit == "ov" else _look)(block, edit)

@@ -10,8 +10,7 @@ Source: the steps and their names are those of TransformerLens (`fold_ln`, `cent
 `fold_value_biases`); its tests are their oracle here. We differ in never touching the model that was handed in.
 """
 
-import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from mechlab.models.architectures import ARCHITECTURES
 from mechlab.models.architectures.layout import Layout, Norm, linear_bias, linear_weight
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
+from mechlab.models.weight_copy import module_copy, own_bias, untie
 from mechlab.models.weights import Weights
 
 # Means of random rows are 1 / sqrt(width) of their size, over 0.002 for any width in use; centred ones are far below.
@@ -61,9 +61,9 @@ def processed(
         "center_unembed": center_unembed,
         "fold_value_biases": fold_value_biases,
     }
-    own: Any = copy.deepcopy(original.module)
+    own = module_copy(original)
     layout: Layout = ARCHITECTURES[own.config.model_type](own)
-    _untie(own, layout)
+    untie(own, layout)
     record = tuple(_take(step, layout) for step in STEPS if wanted[step])
     return HuggingFaceModel(own, model.tokenizer, model.name, record)
 
@@ -74,10 +74,6 @@ def _processable(model: LanguageModel) -> HuggingFaceModel:
         raise UsageError("only a Hugging Face model can be processed", value=model.name, remedy=remedy)
     if model.processing:
         raise UsageError("model is processed already", value=", ".join(model.processing), remedy="Pass the original.")
-    if model.in_use:
-        raise UsageError(
-            "model has an open edit or reading", value=model.name, remedy="Process it outside the context."
-        )
     return model
 
 
@@ -91,19 +87,12 @@ def _take(name: str, layout: Layout) -> str:
     return name
 
 
-def _untie(own: Any, layout: Layout) -> None:
-    """Give the unembedding its own memory: the steps change it and the embedding differently."""
-    unembed: Any = layout.unembed
-    if unembed.weight is layout.embed.weight:
-        unembed.weight = nn.Parameter(unembed.weight.detach().clone(), unembed.weight.requires_grad)
-        own.config.tie_word_embeddings = False
-
-
 def _fold_norms(layout: Layout) -> None:
     for block in layout.blocks:
         heads = (block.q, block.k, block.v)
         if block.ln1.bias() is not None:
-            _give_bias(part.module for part in heads)
+            for part in heads:
+                own_bias(part.module)
         _absorb(block.ln1, [(part.weight(), part.bias()) for part in heads])
         _absorb_linear(block.ln2, [module for module in (block.mlp_in, block.mlp_gate) if module is not None])
     _absorb_linear(layout.final_norm, [layout.unembed])
@@ -111,7 +100,8 @@ def _fold_norms(layout: Layout) -> None:
 
 def _absorb_linear(norm: Norm, modules: list[nn.Module]) -> None:
     if norm.bias() is not None:
-        _give_bias(modules)
+        for module in modules:
+            own_bias(module)
     _absorb(norm, [(linear_weight(module), linear_bias(module)) for module in modules])
 
 
@@ -148,19 +138,11 @@ def _center(matrix: Float[Tensor, "*lead width"]) -> None:
 
 def _fold_value_biases(layout: Layout) -> None:
     for block in layout.blocks:
-        _give_bias([block.o])
         bias = block.v.bias()
         shared = bias.double().repeat_interleave(block.q.n_heads // block.v.n_heads, 0)
-        out = linear_bias(block.o)
+        out = own_bias(block.o)
         out.copy_(out.double() + shared.flatten() @ linear_weight(block.o).double())
         bias.zero_()
-
-
-def _give_bias(modules: Iterable[nn.Module]) -> None:
-    """Give a bias of zeros to each projection without one."""
-    for module in modules:
-        if module.bias is None:
-            module.bias = nn.Parameter(linear_bias(module), requires_grad=False)
 
 
 def _nothing(layout: Layout) -> str | None:

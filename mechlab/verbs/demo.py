@@ -26,7 +26,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     from mechlab.verbs.steps.summary import run_summary
     from mechlab.verbs.steps.training.planning import plan
     from mechlab.verbs.steps.training.run import train_run
-    from mechlab.verbs.steps.training.steering import SAMPLES_NAME, sample_lines
+    from mechlab.verbs.steps.training.samples import SAMPLES_NAME, sample_lines
 
     options = _options(config)
     if config.dry_run:

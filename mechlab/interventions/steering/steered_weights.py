@@ -6,12 +6,11 @@
 3. What depends on the token, such as a gate, a span or a feature's code, cannot be a weight, and is refused.
 """
 
-import copy
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mechlab.core.errors import UsageError
 from mechlab.interventions.steering.changes import Along, Change, Shift
@@ -19,10 +18,11 @@ from mechlab.interventions.steering.features import Sources
 from mechlab.interventions.steering.resolving import Resolver
 from mechlab.interventions.steering.span import TokenSpan
 from mechlab.interventions.steering.spec import SteerSpec
-from mechlab.models.architectures.layout import linear_weight, own_bias
+from mechlab.models.architectures.layout import linear_weight
 from mechlab.models.huggingface import HuggingFaceModel
 from mechlab.models.language_model import LanguageModel
 from mechlab.models.sites import Site, all_sites
+from mechlab.models.weight_copy import module_copy, own_bias, untie
 
 Written = Float[Tensor, "*n d_model"]
 STREAM = ("resid_pre", "resid_mid", "resid_post")
@@ -48,15 +48,13 @@ def steered_weights(model: LanguageModel, spec: SteerSpec, sources: Sources | No
     """
     if not isinstance(model, HuggingFaceModel):
         raise UsageError("weights are edited in Hugging Face models", value=model.name, remedy="Load that one.")
-    if model.in_use:
-        raise UsageError("model has an open edit or reading", value=model.name, remedy="Edit it outside the context.")
     if codes := [step.part.kind for step in spec.steps if step.operation == "activate"]:
         raise _refusal("a code is chosen token by token", codes[0])
     changes = Resolver(model, sources or {}).changes(spec)
     for change in changes:
         _refuse(change, model)
     record = (*model.processing, f"steered: {len(changes)}")
-    own = HuggingFaceModel(copy.deepcopy(model.module), model.tokenizer, model.name, record)
+    own = HuggingFaceModel(module_copy(model), model.tokenizer, model.name, record)
     order = {site: place for place, site in enumerate(all_sites(model.spec))}
     for change in sorted(changes, key=lambda one: order[_whole(one.site)]):
         _write(own, change)
@@ -130,8 +128,7 @@ def _at_the_start(site: Site) -> bool:
 
 def _embedding(model: HuggingFaceModel, kind: str) -> Float[Tensor, "n d_model"]:
     """Return the rows of tokens or of positions; the unembedding gets a matrix of its own, where it is the tokens'."""
+    if kind == "embed":
+        untie(model.module, model.layout)
     embed: Any = model.layout.embed if kind == "embed" else model.layout.pos_embed
-    if kind == "embed" and model.layout.unembed.weight is embed.weight:
-        embed.weight = nn.Parameter(embed.weight.detach().clone(), requires_grad=False)
-        model.module.config.tie_word_embeddings = False
     return embed.weight

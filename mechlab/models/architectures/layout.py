@@ -26,14 +26,6 @@ def linear_bias(module: nn.Module) -> Float[Tensor, "d_out"]:
     return linear_weight(module).new_zeros(linear_weight(module).shape[1]) if bias is None else bias
 
 
-def own_bias(module: nn.Module) -> Float[Tensor, "d_out"]:
-    """Return a projection's bias, which it is given if it has none; zeros at first."""
-    part: Any = module
-    if part.bias is None:
-        part.bias = nn.Parameter(linear_bias(module).clone(), requires_grad=False)
-    return part.bias
-
-
 @dataclass(frozen=True)
 class Norm:
     """A normalization: LN centres, RMS does not; `gain_offset` is 1 where the stored weight is the gain minus 1."""

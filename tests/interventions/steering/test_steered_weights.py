@@ -80,10 +80,8 @@ def test_every_pass_of_the_copy_is_the_steered_pass_and_the_model_itself_stays(
 
 
 def test_a_direction_ablated_from_all_that_writes_is_nowhere_in_the_stream(model: HuggingFaceModel) -> None:
-    spec, sites = (
-        SteerSpec(steps=tuple(CASES["ablated"])),
-        ["resid_pre.0", "resid_pre.1", "resid_post.0", "resid_post.1"],
-    )
+    spec = SteerSpec(steps=tuple(CASES["ablated"]))
+    sites = ["resid_pre.0", "resid_pre.1", "resid_post.0", "resid_post.1"]
     own, along = steered_weights(model, spec, SOURCES), SOURCES["v"] / SOURCES["v"].norm()
     for name, stream in own.activations(TOKENS, sites).items():
         assert float((stream @ along).abs().max()) < 1e-10, name

@@ -27,7 +27,7 @@ from mechlab.verbs.steps.training.fitting import course_in_run, stream_config, w
 from mechlab.verbs.steps.training.judging import judge_all
 from mechlab.verbs.steps.training.reporting import report_page
 from mechlab.verbs.steps.training.run import run_card
-from mechlab.verbs.steps.training.steering import SAMPLES_NAME, samples_text, steered_samples
+from mechlab.verbs.steps.training.samples import SAMPLES_NAME, samples_text, steered_samples
 from mechlab.verbs.sweep_options import SweepOptions
 
 Members = tuple[Member, ...]

@@ -19,7 +19,7 @@ from mechlab.verbs.steps.opening import Subject, held_out_rows, open_subject, tr
 from mechlab.verbs.steps.training.fitting import dictionary_config, fit_in_run, training_config
 from mechlab.verbs.steps.training.judging import judge
 from mechlab.verbs.steps.training.reporting import RunCard, report_page
-from mechlab.verbs.steps.training.steering import SAMPLES_NAME, samples_text, steered_samples
+from mechlab.verbs.steps.training.samples import SAMPLES_NAME, samples_text, steered_samples
 from mechlab.verbs.steps.training.together import assistant_of, tell_finished, tell_start
 from mechlab.verbs.train_options import TrainOptions
 

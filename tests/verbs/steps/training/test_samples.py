@@ -9,7 +9,7 @@ from mechlab.interventions.steering.generated_pair import generate_pair
 from mechlab.interventions.steering.steer import steer
 from mechlab.store.run import open_run
 from mechlab.verbs.steps.opening import open_subject
-from mechlab.verbs.steps.training.steering import (
+from mechlab.verbs.steps.training.samples import (
     N_NEW_TOKENS,
     N_PROMPTS,
     SAMPLES_NAME,
